@@ -1,0 +1,65 @@
+"""Logs: structlog events with static names and identifiers of ours as values; never a byte from the wire.
+
+JSON lines to standard error in a container, colours on a terminal. Python's own last-resort reports (the event loop's, a
+thread's, an unraisable exception's) could quote input, so they are replaced by the exception's type and place.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+import traceback
+from types import TracebackType
+from typing import Any
+
+import structlog
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def configure(level: str = "info") -> None:
+    """Set up this process's logs; call once per process, before anything logs."""
+    on_terminal = sys.stderr.isatty()
+    renderer: Any = structlog.dev.ConsoleRenderer() if on_terminal else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logging.disable(logging.CRITICAL)  # libraries' own loggers could quote a client; ours is the only one that speaks
+    sys.excepthook = _report
+    threading.excepthook = lambda args: _report(args.exc_type, args.exc_value, args.exc_traceback)
+    sys.unraisablehook = lambda args: _report(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def get(process: str) -> Any:
+    """A logger that names its process and pid on each line."""
+    return structlog.get_logger().bind(process=process, pid=os.getpid())
+
+
+def place(error: BaseException | None) -> str:
+    """Where an exception came from and its type, without its text, which could hold input."""
+    return _place(type(error), error.__traceback__ if error is not None else None)
+
+
+def _place(kind: type[BaseException] | None, trace: TracebackType | None) -> str:
+    frames = traceback.extract_tb(trace)
+    where = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "?"
+    return f"{kind.__name__ if kind else 'unknown'} at {where}"
+
+
+def _report(kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    if kind is not None and issubclass(kind, KeyboardInterrupt):
+        return
+    structlog.get_logger().error("unexpected_exception", pid=os.getpid(), place=_place(kind, trace))
+
+
+def report_from_loop(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """The event loop's exception handler: its own report prints transports, peers and messages."""
+    structlog.get_logger().error("unexpected_exception", pid=os.getpid(), place=place(context.get("exception")))

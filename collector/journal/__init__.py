@@ -1,0 +1,7 @@
+"""Where a check-in's record becomes durable: blocks appended, group-committed, sealed, recovered.
+
+format    the bytes of a journal file: writing a block, reading a file however damaged
+stream    one worker's one UTC day: the open file, rolling, sealing, failure
+writer    the worker's streams: which record goes where, and what happens when the disk says no
+recover   after a death: cut the torn tail, say what was cut, seal
+"""

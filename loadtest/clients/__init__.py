@@ -1,0 +1,1 @@
+"""Playing infected machines: what they say, when, from where, and what must become of it."""

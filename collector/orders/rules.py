@@ -1,0 +1,251 @@
+"""Everything in force, compiled: each worker loads one `Rules` and asks it once per check-in.
+
+What `decide` does, in words: the longest listed suffix of the host in each operation counts, in its own
+window widened by grace, unless it is `block` or the host is at or below an exception of that operation;
+then the services on the destination. Among all orders in force of what matched: domain before service, then
+the earliest `starts`, then the id. A longer listed name shadows a shorter one of its operation even while
+it is out of date or `block`: the court spoke about it in particular. Where something matches but no order
+is in force, the operation whose answer is sent is found by the same rule over all its orders, whenever they
+are; one without orders comes last, by name.
+
+The common case (one window for the last two labels, in one operation) runs inline on views of the mapped
+index with no object made but the suffix, the name read and the result; everything else takes `_Slow`, which
+is plain.
+"""
+
+import hashlib
+import json
+from bisect import bisect_right
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from collector.ground.codes import Fate, Kind
+from collector.ground.errors import CorruptError
+from collector.orders.index import MARKER, Index
+from collector.orders.timeline import OrderWindow, Rank, rank, timeline
+
+Decision = tuple[int, int, int, int, int, bool]
+"""(fate, operation, order, kind, subject, volume). `fate` is Fate.RECORDED, Fate.SUPPRESSED_WINDOW, or -1
+for nothing; then all numbers are -1. `order` is -1 where none is in force; `subject` is a row of the index
+or the number of a service."""
+
+NOTHING: Decision = (-1, -1, -1, -1, -1, False)
+
+_RECORDED, _WINDOW = int(Fate.RECORDED), int(Fate.SUPPRESSED_WINDOW)
+_DOMAIN, _SERVICE = int(Kind.DOMAIN), int(Kind.SERVICE)
+
+
+class OrderState(NamedTuple):
+    """An order at an instant, for status and metrics."""
+
+    id: str
+    operation: str
+    kind: str
+    starts_us: int
+    ends_us: int
+    active: bool
+
+
+class Verdict(NamedTuple):
+    """What one operation says at an instant."""
+
+    fate: int
+    operation: int
+    order: int
+    volume: bool
+
+
+class Plan(NamedTuple):
+    """One operation, ready to be asked."""
+
+    edges: list[int]
+    verdicts: list[Verdict]
+    ranks: list[Rank]
+    """Beside each verdict: its order's rank, or where none is in force the first of the operation's
+    orders.
+    """
+    exceptions: frozenset[bytes]
+
+
+class Rules:
+    """The rules of one document, with its index. `decide` is safe to call from one thread at a time per
+    call site.
+    """
+
+    def __init__(self, document: dict[str, Any], digest: str, index: Index) -> None:
+        self.digest = digest
+        self.index = index
+        self.operations: list[str] = [operation["name"] for operation in document["operations"]]
+        self.answers: list[bytes] = [
+            operation["answer"].encode("latin-1") for operation in document["operations"]
+        ]
+        self.orders = [OrderWindow(number=number, **order) for number, order in enumerate(document["orders"])]
+        self.order_ids = [order.id for order in self.orders]
+        self.order_operations = [self.operations[order.operation] for order in self.orders]
+        self.service_families: list[str] = [service["family"] for service in document["services"]]
+        self.service_operations = [self.operations[service["operation"]] for service in document["services"]]
+        self._plans = [
+            _plan(
+                number, [order for order in self.orders if order.operation == number], operation["exceptions"]
+            )
+            for number, operation in enumerate(document["operations"])
+        ]
+        self._ports: dict[int, list[tuple[bytes, int, int]]] = {}
+        for number, service in enumerate(document["services"]):
+            entry = (bytes.fromhex(service["address"]), number, service["operation"])
+            self._ports.setdefault(service["port"] << 8 | service["transport"], []).append(entry)
+        self.decide: Callable[[bytes | None, int, bytes, int, int], Decision] = _decider(self)
+
+    @classmethod
+    def load(cls, directory: Path, digest: str) -> "Rules":
+        """Open what `compile_rules` wrote; CorruptError when the document is not what its name says."""
+        path = directory / f"{digest}.json"
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != digest:
+            cause = "the content does not match the SHA-256 in the name"
+            raise CorruptError(
+                "load rules", str(path), "the document", cause, "Delete it and reload the operation files"
+            )
+        document = json.loads(content)
+        return cls(document, digest, Index(directory / f"{document['index']}.index"))
+
+    def lists_service(self, transport: int, dst: bytes, dst_port: int) -> bool:
+        """Whether a service is listed here: then a silent connection is a check-in too."""
+        listed = self._ports.get(dst_port << 8 | transport)
+        return listed is not None and any(address in (b"", dst) for address, _, _ in listed)
+
+    def orders_in_force(self, now_us: int) -> list[OrderState]:
+        """Every order of the rules, by id; `active` where its window holds `now_us`."""
+        return [
+            OrderState(
+                order.id,
+                self.operations[order.operation],
+                order.kind,
+                order.starts_us,
+                order.ends_us,
+                order.starts_us <= now_us < order.ends_us,
+            )
+            for order in self.orders
+        ]
+
+    def close(self) -> None:
+        """Give the index back."""
+        del self.decide
+        self.index.close()
+
+    def decide_slowly(
+        self, name: bytes | None, transport: int, dst: bytes, dst_port: int, now_us: int
+    ) -> Decision:
+        """`decide` in full generality: several windows, nested names, several operations, exceptions,
+        services.
+        """
+        found: list[tuple[int, int, Rank, int, Verdict]] = []
+        if name is not None:
+            found = self._domains(name, now_us)
+        for address, service, operation in self._ports.get(dst_port << 8 | transport, ()):
+            if address in (b"", dst):
+                verdict, order_rank = self._ask(operation, now_us)
+                subject = (
+                    service if address else service + len(self.service_families)
+                )  # an address is more particular
+                found.append((verdict.fate, _SERVICE, order_rank, subject, verdict))
+        if not found:
+            return NOTHING
+        fate, kind, _, subject, verdict = min(found)
+        if kind == _SERVICE:
+            subject %= len(self.service_families)
+        return fate, verdict.operation, verdict.order, kind, subject, verdict.volume
+
+    def _domains(self, name: bytes, now_us: int) -> list[tuple[int, int, Rank, int, Verdict]]:
+        index = self.index
+        found = []
+        for operation, rows in index.find(name).items():
+            number = self.operations.index(index.operations[operation])
+            for row in rows:
+                term = index.terms_of_rows[row]
+                if index.term_in[term] <= now_us < index.term_out[term]:
+                    if not _excepted(name, self._plans[number].exceptions):
+                        verdict, order_rank = self._ask(number, now_us)
+                        found.append((verdict.fate, _DOMAIN, order_rank, row, verdict))
+                    break
+        return found
+
+    def _ask(self, operation: int, now_us: int) -> tuple[Verdict, Rank]:
+        plan = self._plans[operation]
+        place = bisect_right(plan.edges, now_us)
+        return plan.verdicts[place], plan.ranks[place]
+
+
+def _plan(number: int, orders: list[OrderWindow], exceptions: list[str]) -> Plan:
+    edges, choices = timeline(orders)
+    first: Rank = min(map(rank, orders), default=(1 << 63, ""))
+    return Plan(
+        edges,
+        [
+            Verdict(_RECORDED, number, order.number, order.volume)
+            if order
+            else Verdict(_WINDOW, number, -1, False)
+            for order in choices
+        ],
+        [rank(order) if order else first for order in choices],
+        frozenset(name.encode("ascii") for name in exceptions),
+    )
+
+
+def _excepted(name: bytes, exceptions: frozenset[bytes]) -> bool:
+    """Whether a host is at or below one of these names."""
+    if not exceptions:
+        return False
+    while name not in exceptions:
+        _, dot, name = name.partition(b".")
+        if not dot:
+            return False
+    return True
+
+
+def _decider(rules: Rules) -> Callable[[bytes | None, int, bytes, int, int], Decision]:
+    """The hot path, as a closure: its cells are read faster than attributes."""
+    index = rules.index
+    mask, starts, offsets, names = index.mask, index.buckets, index.name_offsets, index.names
+    terms, deeper, term_in, term_out = index.terms_of_rows, index.deeper, index.term_in, index.term_out
+    operations = index.operations_of_terms
+    # only operations without exceptions are decided inline
+    plans = [
+        plan if not plan.exceptions else None
+        for plan in (rules._plans[rules.operations.index(name)] for name in index.operations)  # noqa: SLF001
+    ]
+    services = bool(rules.service_families)
+    slowly = rules.decide_slowly
+    find_order = bisect_right
+    checksum = crc32
+
+    def decide(name: bytes | None, transport: int, dst: bytes, dst_port: int, now_us: int) -> Decision:
+        if name is not None:
+            cut = name.rfind(b".", 0, max(name.rfind(b"."), 0)) + 1
+            suffix = name[cut:] if cut else name
+            bucket = checksum(suffix) & mask
+            row = starts[bucket]
+            beyond = starts[bucket + 1]
+            while row < beyond:
+                if names[offsets[row] : offsets[row + 1]] == suffix:
+                    break
+                row += 1
+            else:
+                return slowly(None, transport, dst, dst_port, now_us) if services else NOTHING
+            term = terms[row]
+            plan = plans[operations[term]]
+            if term == MARKER or plan is None or deeper[row]:
+                return slowly(name, transport, dst, dst_port, now_us)
+            # neighbours with the same name: several windows or several operations
+            following = row + 1
+            if following < beyond and names[offsets[following] : offsets[following + 1]] == suffix:
+                return slowly(name, transport, dst, dst_port, now_us)
+            if term_in[term] <= now_us < term_out[term]:
+                fate, operation, order, volume = plan.verdicts[find_order(plan.edges, now_us)]
+                if not fate or not services:
+                    return fate, operation, order, _DOMAIN, row, volume
+        return slowly(name, transport, dst, dst_port, now_us) if services else NOTHING
+
+    return decide

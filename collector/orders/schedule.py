@@ -1,0 +1,223 @@
+"""The court's list of domains: CSV files, read and checked row by row.
+
+    domain,family,action,registry,valid_from,valid_until        the header, required, in this order
+    a1b2c3.com,tinba,redirect,verisign,2026-11-01,2026-11-02
+
+UTF-8 (a byte order mark is ignored), lines ending in LF or CRLF, empty lines skipped. `domain`: names.py.
+`family`: lower case (upper is lowered), as reports name it. `action`: redirect, register and transfer are
+recorded, block is not. `registry`: up to 64 printable characters, may be empty. The dates are RFC 3339
+instants or dates (00:00 UTC), the window is half-open, empty means unbounded.
+
+Memory while reading: about 70 bytes a row beside the file's own bytes. What all rows but their domain have in
+common is a term, kept once: generated domains share a few terms a day.
+"""
+
+import csv
+import io
+import re
+from array import array
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from collector.ground.codes import Action
+from collector.ground.errors import Problem
+from collector.orders.instants import ALWAYS_US, NEVER_US, parse_us
+from collector.orders.names import listable, name_flaw
+
+COLUMNS = ("domain", "family", "action", "registry", "valid_from", "valid_until")
+
+PROBLEMS_MAX = 25
+"""Problems told one by one per file; the rest is a count. A wrong column makes one per row, of millions."""
+
+REGISTRY_MAX = 64
+FOUND_MAX = 80
+"""Characters of a wrong value that are quoted back."""
+
+FAMILY = re.compile(r"[a-z0-9](?:[a-z0-9._/+-]{0,62}[a-z0-9+])?", re.ASCII)
+"""A family's name: as published (`bugat/dridex` is one), and never a formula to a spreadsheet."""
+
+FAMILY_WORDS = "1 to 64 of a-z, 0-9 and . _ / + -, beginning with a letter or digit"
+
+_ACTIONS = {action.name.lower(): action for action in Action}
+
+
+class Term(NamedTuple):
+    """What a row says about its domain. Dates as in the file, before any grace."""
+
+    operation: int
+    family: str
+    action: int
+    registry: str
+    from_us: int
+    until_us: int
+    grace_us: int
+
+
+class Schedule:
+    """Rows of any number of files, as parallel columns: `names`, `terms` (numbers into `term_list`),
+    `lines`.
+    """
+
+    def __init__(self) -> None:
+        self.names: list[bytes] = []
+        self.terms = array("I")
+        self.lines = array("I")
+        self.term_list: list[Term] = []
+        self.problems: list[Problem] = []
+        self._numbers: dict[Term, int] = {}
+        self._starts: list[tuple[int, str]] = []
+
+    def place_of(self, row: int) -> tuple[str, int]:
+        """File and line of a row."""
+        file = next(file for start, file in reversed(self._starts) if start <= row)
+        return file, self.lines[row]
+
+    def read(self, content: bytes, file: str, operation: int, grace_us: int) -> None:
+        """Append a file's rows; what is wrong goes to `problems`, and the rows that are right are still
+        read.
+        """
+        self._starts.append((len(self.names), file))
+        clerk = _Clerk(file)
+        text = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", errors="surrogateescape", newline="")
+        rows = csv.reader(text, strict=True)
+        try:
+            header = next(rows, [])
+            if tuple(header) == COLUMNS:
+                self._read_rows(rows, _Terms(self, operation, grace_us), clerk)
+            else:
+                clerk.tell(
+                    1, ",".join(header) or "an empty file", ",".join(COLUMNS), "write this header line first"
+                )
+        except csv.Error as error:
+            clerk.tell(
+                rows.line_num, str(error), "CSV with balanced quotes (RFC 4180)", "correct the line's quotes"
+            )
+        self.problems += clerk.report()
+
+    def number_of(self, term: Term) -> int:
+        """A term's number, given on first sight."""
+        number = self._numbers.setdefault(term, len(self.term_list))
+        if number == len(self.term_list):
+            self.term_list.append(term)
+        return number
+
+    def _read_rows(self, rows: "Iterator[list[str]]", terms: "_Terms", clerk: "_Clerk") -> None:
+        append_name, append_term, append_line = self.names.append, self.terms.append, self.lines.append
+        known: dict[tuple[str, ...], int] = {}
+        for row in rows:
+            if len(row) != len(COLUMNS):
+                if row:
+                    clerk.tell(
+                        rows.line_num,  # type: ignore[attr-defined]
+                        f"{len(row)} columns",
+                        f"{len(COLUMNS)} columns: {','.join(COLUMNS)}",
+                        "add or remove commas; an unbounded date is an empty column",
+                    )
+                continue
+            key = (row[1], row[2], row[3], row[4], row[5])
+            number = known.get(key)
+            if number is None:
+                number = terms.number(key, rows.line_num, clerk)  # type: ignore[attr-defined]
+                if number < 0:
+                    continue  # not remembered: each of its lines is told or counted
+                known[key] = number
+            name = listable(row[0])
+            if name is None:
+                clerk.tell(rows.line_num, row[0], *name_flaw(row[0]), column="domain")  # type: ignore[attr-defined]
+                continue
+            append_name(name.encode("ascii"))
+            append_term(number)
+            append_line(rows.line_num)  # type: ignore[attr-defined]
+
+
+class _Terms:
+    """Turns the columns beside the domain into a term, once per distinct text."""
+
+    def __init__(self, schedule: Schedule, operation: int, grace_us: int) -> None:
+        self._schedule = schedule
+        self._operation = operation
+        self._grace_us = grace_us
+
+    def number(self, key: tuple[str, ...], line: int, clerk: "_Clerk") -> int:
+        """The term's number, or -1 after telling what is wrong with it."""
+        family, action, registry, valid_from, valid_until = key
+        family, action = family.lower(), action.lower()
+        before = clerk.count
+        if not FAMILY.fullmatch(family):
+            clerk.tell(line, family, FAMILY_WORDS, "write the family's usual short name", column="family")
+        if action not in _ACTIONS:
+            clerk.tell(line, action, ", ".join(_ACTIONS), "write what the court ordered", column="action")
+        if len(registry) > REGISTRY_MAX or not registry.isprintable() or registry[:1] in ("=", "+", "-", "@"):
+            clerk.tell(
+                line,
+                registry,
+                f"at most {REGISTRY_MAX} printable characters, no formula",
+                "correct it",
+                column="registry",
+            )
+        from_us = _instant(valid_from, ALWAYS_US, line, "valid_from", clerk)
+        until_us = _instant(valid_until, NEVER_US, line, "valid_until", clerk)
+        if from_us >= until_us and clerk.count == before:
+            clerk.tell(
+                line,
+                f"{valid_from} to {valid_until}",
+                "valid_from before valid_until (which is exclusive)",
+                "exchange the dates, or end a day's domain at 00:00 of the next day",
+                column="valid_until",
+            )
+        if clerk.count != before:
+            return -1
+        return self._schedule.number_of(
+            Term(self._operation, family, int(_ACTIONS[action]), registry, from_us, until_us, self._grace_us)
+        )
+
+
+class _Clerk:
+    """Collects one file's problems: the first ones in full, the rest as a count."""
+
+    def __init__(self, file: str) -> None:
+        self.count = 0
+        self._file = file
+        self._problems: list[Problem] = []
+
+    def tell(self, line: int, found: str, expected: str, remedy: str, column: str = "") -> None:
+        self.count += 1
+        if len(self._problems) < PROBLEMS_MAX:
+            place = f"line {line}" + (f", column {column}" if column else "")
+            self._problems.append(Problem(self._file, place, quoted(found), expected, remedy))
+
+    def report(self) -> list[Problem]:
+        rest = self.count - len(self._problems)
+        if rest:
+            self._problems.append(
+                Problem(
+                    self._file,
+                    "further lines",
+                    f"{rest} more problems of such kinds",
+                    "none",
+                    "correct those above first; often it is one mistake in every line",
+                )
+            )
+        return self._problems
+
+
+def quoted(text: str) -> str:
+    """A wrong value as it can be printed: escaped, and cut when long."""
+    shown = text.encode("unicode_escape").decode("ascii") if not text.isprintable() else text
+    return repr(shown if len(shown) <= FOUND_MAX else shown[:FOUND_MAX] + "…") if text else "nothing"
+
+
+def _instant(text: str, unbounded: int, line: int, column: str, clerk: _Clerk) -> int:
+    if not text:
+        return unbounded
+    moment = parse_us(text)
+    if moment is None:
+        clerk.tell(
+            line,
+            text,
+            "an RFC 3339 date (2026-11-01) or instant with its zone (2026-11-01T00:00:00Z), or nothing",
+            "write the date so; UTC is Z",
+            column=column,
+        )
+        return unbounded
+    return moment

@@ -40,7 +40,7 @@ _HOST = re.compile(rb"\n[Hh][Oo][Ss][Tt][ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)(?=
 # looked back at from the line's end, and a field that begins with h but is not Host is left to `Head`.
 _OTHER_FIELDS = rb"(?:[^Hh\s].*+\n)*+"
 _PLAIN = re.compile(
-    rb"[A-Z]{3,8} /.*+\n(?<= HTTP/1\.[01]\r\n)%b[Hh]ost: (%b)(?::[0-9]*+)?\r\n%b\r\n"
+    rb"[A-Z]{3,8} /.*+\n(?<= HTTP/1\.[01]\r\n)%b[Hh]ost: ?+(%b)(?::[0-9]*+)?\r\n%b\r\n"
     % (_OTHER_FIELDS, LABELS, _OTHER_FIELDS)
 )
 _plain = _PLAIN.match

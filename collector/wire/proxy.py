@@ -1,26 +1,25 @@
 """The PROXY protocol header that a listed proxy puts before the client's bytes (HAProxy proxy-protocol.txt).
 
-    v1   "PROXY" SP "TCP4"|"TCP6" SP source SP destination SP port SP port CRLF      at most V1_MAX bytes  (2.1)
-    v2   signature, 12 bytes | version and command | family and transport | length, 2 bytes                (2.2)
+    v1   "PROXY" SP "TCP4"|"TCP6" SP source SP destination SP port SP port CRLF     at most V1_MAX bytes (2.1)
+    v2   signature, 12 bytes | version and command | family and transport | length, 2 bytes              (2.2)
          | source | destination | port, 2 bytes | port, 2 bytes | TLVs up to the length
 
 Who must speak it, and whose header is believed, is the intake's to know; here it is only read, and strictly:
 
-    bytes                                             outcome     because
-    v1 TCP4 or TCP6, v2 PROXY with INET or INET6      Proxied     a TCP client whose address the proxy vouches for
-    over STREAM
-    v1 UNKNOWN, v2 LOCAL, UNSPEC, UNIX, DGRAM         REJECTED    no client address, so nobody to warn
-    lower case, second space, leading zero, sign,     REJECTED    2.1 asks for the canonical form; anything looser
-    IPv4 in TCP6's place or the reverse, scope id                 is a place for two readers to disagree
-    v1 IPv6 in any RFC 4291 spelling                  Proxied     proxies differ in how they compress
-    v1 without CRLF in V1_MAX bytes                   REJECTED    2.1: the longest header has 107
-    v2 length under the addresses' or over the        REJECTED    malformed, or more than a proxy has to say
-    maximum
-    v2 TLVs                                           Proxied     stepped over by length: they are not addresses
-    a correct beginning                               None        the rest may come
+    outcome   bytes, and why
+    Proxied   v1 TCP4 or TCP6, v2 PROXY with INET or INET6 over STREAM: a TCP client, for whom the proxy
+              vouches.
+    Proxied   v1 with IPv6 in any spelling of RFC 4291 2.2: proxies differ in how they compress.
+    Proxied   v2 with TLVs: stepped over by their length, they are no addresses.
+    REJECTED  v1 UNKNOWN; v2 LOCAL, UNSPEC, UNIX, DGRAM: no client address, so nobody to warn.
+    REJECTED  lower case, a second blank, a leading zero, a sign, a scope id, one family in the other's
+              place: 2.1 asks for the canonical form, and anything looser is a place where two readers
+              disagree.
+    REJECTED  v1 without CRLF in V1_MAX bytes; v2 shorter than its addresses or longer than PROXY_MAX.
+    None      anything that can still become a header.
 
-REJECTED falls on the first byte after which no header is possible any more (v2's length: on its second byte). The
-bytes of a header are never kept.
+REJECTED falls on the first byte after which no header is possible any more (v2's length: on its second byte).
+The bytes of a header are never kept.
 """
 
 import re
@@ -34,12 +33,12 @@ V1_MAX = 107
 """Bytes of a version 1 header with its CRLF (proxy-protocol.txt 2.1, its worst case over TCP6)."""
 
 PROXY_MAX = 2048
-"""Bytes of a header. The specification promises a receiver at most 536 in one segment; four times that leaves room
-for the TLVs of cloud load balancers, and not for a client certificate, which nobody here may read."""
+"""Bytes of a header. The specification promises a receiver at most 536 in one segment; four times that leaves
+room for the TLVs of cloud load balancers, and none for a client certificate, which nobody here may read."""
 
 
 class Proxied(NamedTuple):
-    """The connection as the proxy saw it: addresses of 16 bytes, and how many bytes of header to step over."""
+    """The connection as the proxy saw it: addresses of 16 bytes; `length`: bytes of header to step over."""
 
     src: bytes
     src_port: int
@@ -69,7 +68,7 @@ _V2_ADDRESS_SIZES = {0x11: 4, 0x21: 16}  # family and STREAM in one byte: bytes 
 
 
 def _tails() -> dict[int, frozenset[bytes]]:
-    """By their number of spaces, the endings of the shortest headers: what can become a header, one of them ends."""
+    """By their spaces, the endings of the shortest headers: what can become a header, one of them ends."""
     headers = [b"PROXY TCP4 0.0.0.0 0.0.0.0 0 0\r\n"]
     headers += [b"PROXY TCP6 %b %b 0 0\r\n" % (ip, ip) for ip in (b"::", b"::0", b"::0.0.0.0")]
     tails = {header[at:] for header in headers for at in range(len(header))}

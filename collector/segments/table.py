@@ -16,13 +16,14 @@ codes. The names of the schedule are not copied: an Arrow array is laid over the
 distinct names of the run are taken from it. A dictionary holds what its rows use and nothing else, so that
 a segment never carries a family or a domain that no row of it names.
 
-A number that the rules or the enums do not know means that the records and the rules do not belong
-together: CorruptError, and nothing is written; the journal stays.
+A number that the rules or the enums do not know, or an order of another operation than its subject's, means
+that the records and the rules do not belong together: CorruptError, and nothing is written; the journal
+stays.
 """
 
 from collections.abc import Callable, Sequence
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,8 @@ import pyarrow as pa
 from collector.ground.codes import Application, Kind, Transport, Trust
 from collector.ground.errors import CorruptError
 from collector.ground.record import FIELDS, RECORD_SIZE, VOLUME_NONE
+from collector.orders.index import MARKER, Index
+from collector.orders.rules import Rules
 from collector.segments.text import ADDRESS_BYTES, address_texts
 
 SCHEMA_VERSION = 1
@@ -66,47 +69,11 @@ EVENTS = pa.schema(
 Numbers = npt.NDArray[Any]
 
 
-class NameIndex(Protocol):
-    """What is needed of `orders.index.Index`: names in Arrow's string layout, and each row's terms."""
-
-    @property
-    def count(self) -> int: ...
-    @property
-    def name_offsets(self) -> memoryview: ...
-    @property
-    def name_bytes(self) -> memoryview: ...
-    @property
-    def terms_of_rows(self) -> memoryview: ...
-    @property
-    def families_of_terms(self) -> Sequence[int] | memoryview: ...
-    @property
-    def operations_of_terms(self) -> Sequence[int] | memoryview: ...
-    @property
-    def families(self) -> Sequence[str]: ...
-    @property
-    def operations(self) -> Sequence[str]: ...
-
-
-class CompiledRules(Protocol):
-    """What is needed of `orders.rules.Rules`."""
-
-    @property
-    def digest(self) -> str: ...
-    @property
-    def index(self) -> NameIndex: ...
-    @property
-    def order_ids(self) -> Sequence[str]: ...
-    @property
-    def service_families(self) -> Sequence[str]: ...
-    @property
-    def service_operations(self) -> Sequence[str]: ...
-
-
-def records_to_table(records: bytes, first: int, stream: str, sensor: str, rules: CompiledRules) -> pa.Table:
+def records_to_table(records: bytes, first: int, stream: str, sensor: str, rules: Rules) -> pa.Table:
     """The rows of consecutive records numbered from `first`, sorted by time, then record number.
 
-    `records` is n x RECORD_SIZE bytes. Columns and order are those of `EVENTS`; strings are
-    dictionary-coded (`.cast(EVENTS)` makes them plain). Raises CorruptError where a record's number is unknown to `rules`.
+    `records` is n x RECORD_SIZE bytes. Columns and order are those of `EVENTS`; strings are dictionary-coded
+    (`.cast(EVENTS)` makes them plain). Raises CorruptError where a record's number is unknown to `rules`.
     """
     rows, numbers = sorted_rows(records, first)
     return rows_to_table(rows, numbers, stream, sensor, rules)
@@ -125,12 +92,11 @@ def sorted_rows(records: bytes, first: int) -> tuple[Numbers, Numbers]:
     return rows[order], numbers[order]
 
 
-def rows_to_table(
-    rows: Numbers, numbers: Numbers, stream: str, sensor: str, rules: CompiledRules
-) -> pa.Table:
+def rows_to_table(rows: Numbers, numbers: Numbers, stream: str, sensor: str, rules: Rules) -> pa.Table:
     """The table of `rows` (dtype ROW) in their order; `numbers` are their record numbers."""
     count = len(rows)
-    subjects = _Subjects(rows, stream, rules)
+    orders = _coded(rows["order"], len(rules.order_ids), rules.order_ids.__getitem__, "order", stream)
+    domain, family, infection = _subjects(rows, stream, rules)
     columns: dict[str, pa.Array] = {
         "timestamp": pa.array(np.ascontiguousarray(rows["time_us"])).cast(EVENTS.field("timestamp").type),
         "src_ip": _addresses(rows["src"]),
@@ -143,11 +109,11 @@ def rows_to_table(
         "dst_port": pa.array(rows["dst_port"].astype(np.int32)),
         "transport": _enum(rows, "transport", Transport, stream),
         "application": _enum(rows, "application", Application, stream),
-        "domain": subjects.domain,
-        "family": subjects.family,
-        "infection": subjects.infection,
+        "domain": domain,
+        "family": family,
+        "infection": infection,
         "bytes_in": pa.array(rows["bytes_in"].astype(np.int64), mask=rows["bytes_in"] == VOLUME_NONE),
-        "order_id": _coded(rows["order"], len(rules.order_ids), rules.order_ids.__getitem__, "order", stream),
+        "order_id": orders,
         "sensor": _constant(sensor, count),
         "stream": _constant(stream, count),
         "record": pa.array(numbers),
@@ -156,54 +122,60 @@ def rows_to_table(
     return pa.table([columns[f.name] for f in EVENTS], schema=pa.schema(fields))
 
 
-class _Subjects:
+def _subjects(rows: Numbers, stream: str, rules: Rules) -> tuple[pa.Array, pa.Array, pa.Array]:
     """The three columns that a record's `subject` stands for: domain, family, infection."""
+    index = rules.index
+    kinds = rows["kind"]
+    subjects = np.ascontiguousarray(rows["subject"])
+    of_domain = kinds == Kind.DOMAIN
+    of_service = kinds == Kind.SERVICE
+    if not (of_domain | of_service).all():
+        raise _unknown("kind", int(kinds.max()), len(Kind), stream)
+    services = subjects[of_service]
+    _check("service", services, len(rules.service_families), stream)
+    domain, terms = _domains(subjects, of_domain, index, stream)
 
-    def __init__(self, rows: Numbers, stream: str, rules: CompiledRules) -> None:
-        index = rules.index
-        kinds = rows["kind"]
-        subjects = np.ascontiguousarray(rows["subject"])
-        of_domain = kinds == Kind.DOMAIN
-        of_service = kinds == Kind.SERVICE
-        if not (of_domain | of_service).all():
-            raise _unknown("kind", int(kinds.max()), len(Kind), stream)
-        self.domain, listed, codes = _domains(subjects, of_domain, index, stream)
+    # Families are numbered index first, services after; operations as the rules number them.
+    families = [*index.families, *rules.service_families]
+    family = np.empty(len(rows), dtype=np.int64)
+    family[of_domain] = np.asarray(index.families_of_terms)[terms]
+    family[of_service] = services.astype(np.int64) + len(index.families)
+    operation = np.empty(len(rows), dtype=np.int64)
+    operation[of_domain] = _numbered(index.operations, rules)[np.asarray(index.operations_of_terms)[terms]]
+    operation[of_service] = _numbered(rules.service_operations, rules)[services]
+    strangers = operation != _numbered(rules.order_operations, rules)[rows["order"]]
+    if strangers.any():
+        raise _unknown("order", int(rows["order"][strangers][0]), len(rules.order_ids), stream)
+    infection = _coded(
+        operation * len(families) + family,
+        len(rules.operations) * len(families),
+        lambda pair: f"{rules.operations[pair // len(families)]}-{families[pair % len(families)]}",
+        "infection",
+        stream,
+    )
+    return domain, _coded(family, len(families), families.__getitem__, "family", stream), infection
 
-        # Families and operations are numbered index first, services after, so that either kind has a number.
-        families = [*index.families, *rules.service_families]
-        operations = [*index.operations, *rules.service_operations]
-        family = np.empty(len(rows), dtype=np.int64)
-        operation = np.empty(len(rows), dtype=np.int64)
-        terms = np.asarray(index.terms_of_rows)[listed]
-        family[of_domain] = np.asarray(index.families_of_terms, dtype=np.int64)[terms][codes]
-        operation[of_domain] = np.asarray(index.operations_of_terms, dtype=np.int64)[terms][codes]
-        services = subjects[of_service]
-        if len(services):
-            _check("service", services, len(rules.service_families), stream)
-            family[of_service] = services.astype(np.int64) + len(index.families)
-            operation[of_service] = services.astype(np.int64) + len(index.operations)
-        self.family = _coded(family, len(families), families.__getitem__, "family", stream)
-        self.infection = _coded(
-            operation * max(1, len(families)) + family,
-            len(operations) * len(families),
-            lambda number: f"{operations[number // len(families)]}-{families[number % len(families)]}",
-            "infection",
-            stream,
-        )
+
+def _numbered(operations: Sequence[str], rules: Rules) -> Numbers:
+    """Operations named in some list, by their number in the rules."""
+    return np.array([rules.operations.index(name) for name in operations], dtype=np.int64)
 
 
 def _domains(
-    subjects: Numbers, of_domain: npt.NDArray[np.bool_], index: NameIndex, stream: str
-) -> tuple[pa.Array, Numbers, Numbers]:
-    """The column, the distinct index rows in it, and for each row with a domain which of these it is."""
+    subjects: Numbers, of_domain: npt.NDArray[np.bool_], index: Index, stream: str
+) -> tuple[pa.Array, Numbers]:
+    """The column, and the term of each row that has a domain."""
     coded = pa.array(subjects, mask=~of_domain).dictionary_encode()
     listed = coded.dictionary.to_numpy()
     _check("subject", listed, index.count, stream)
+    terms = np.asarray(index.terms_of_rows)[listed]
+    if (terms == MARKER).any():
+        raise _unknown("subject", int(listed[terms == MARKER][0]), index.count, stream)
     names = pa.StringArray.from_buffers(
         index.count, pa.py_buffer(index.name_offsets), pa.py_buffer(index.name_bytes)
     )
     column = pa.DictionaryArray.from_arrays(coded.indices, names.take(pa.array(listed)))
-    return column, listed, coded.indices.drop_null().to_numpy()
+    return column, terms[coded.indices.drop_null().to_numpy()]
 
 
 def _addresses(column: Numbers) -> pa.DictionaryArray:

@@ -12,7 +12,7 @@ Encodings, chosen by measuring 60 seconds at 850 rows a second (`loadtest/segmen
 
     timestamp, record      DELTA_BINARY_PACKED: sorted by time, so small differences
     src_port               BYTE_STREAM_SPLIT: the two bytes that are always zero vanish
-    src_ip, domain         dictionary where names repeat, else DELTA_LENGTH_BYTE_ARRAY (`DISTINCT_SHARE_MAX`)
+    src_ip, domain         dictionary where names repeat, else as `_WHERE_DISTINCT` says
     all others             dictionary: a handful of distinct values
 
 Key-value metadata: what a reader needs to place the file, in keys `pentrap.*` below. Court, docket, agency
@@ -31,11 +31,15 @@ import pyarrow.parquet as pq
 
 import collector
 from collector.ground import files
+from collector.ground.errors import CorruptError
 from collector.ground.record import RECORD_SIZE
+from collector.orders.rules import Rules
 from collector.segments.segment import SECONDS_A_DAY, Segment, day_directory, day_of
-from collector.segments.table import ROW, SCHEMA_VERSION, CompiledRules, Numbers, rows_to_table, sorted_rows
+from collector.segments.table import ROW, SCHEMA_VERSION, Numbers, rows_to_table, sorted_rows
 
 MICROSECONDS_A_DAY = SECONDS_A_DAY * 1_000_000
+END_OF_TIME_US = 253_402_300_800_000_000
+"""10000-01-01: no folder can be named after a later day."""
 PRODUCER = f"pentrap {collector.__version__}"
 ZSTD_LEVEL = 1
 """Addresses and generated names are close to random: level 3 takes longer on them and saves nothing."""
@@ -53,12 +57,11 @@ _ENCODINGS = {
     "record": "DELTA_BINARY_PACKED",
     "src_port": "BYTE_STREAM_SPLIT",
 }
-_BY_SHARE = ("src_ip", "domain")
+_WHERE_DISTINCT = {"src_ip": "DELTA_LENGTH_BYTE_ARRAY", "domain": "PLAIN"}
+"""Where a dictionary does not pay: digits compress best apart from their lengths."""
 
 
-def write_segments(
-    data_dir: Path, records: bytes, first: int, stream: str, rules: CompiledRules
-) -> list[Segment]:
+def write_segments(data_dir: Path, records: bytes, first: int, stream: str, rules: Rules) -> list[Segment]:
     """Publish consecutive records, numbered from `first`, as segments; what was written, in record order.
 
     One segment, unless the records span UTC days. When this returns, each file is durable under its name.
@@ -67,31 +70,38 @@ def write_segments(
     """
     return [
         _write(data_dir, Segment(day, stream, start, start + len(piece) // RECORD_SIZE - 1), piece, rules)
-        for day, start, piece in _days(records, first)
+        for day, start, piece in _days(records, first, stream)
     ]
 
 
-def _days(records: bytes, first: int) -> Iterator[tuple[date, int, bytes]]:
+def _days(records: bytes, first: int, stream: str) -> Iterator[tuple[date, int, bytes]]:
     """The longest pieces of consecutive records that share a UTC day."""
-    days = np.frombuffer(records, dtype=ROW)["time_us"] // MICROSECONDS_A_DAY
-    if not len(days):
+    times = np.frombuffer(records, dtype=ROW)["time_us"]
+    if not len(times):
         return
+    if int(times.min()) < 0 or int(times.max()) >= END_OF_TIME_US:
+        raise CorruptError(
+            "write segment",
+            stream,
+            "field time_us",
+            f"found times from {times.min()} to {times.max()}, expected 0 to {END_OF_TIME_US}",
+            "The journal stays; no clock says such a time.",
+        )
+    days = times // MICROSECONDS_A_DAY
     edges = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), len(days)]
     for start, end in itertools.pairwise(edges):
         piece = records if end - start == len(days) else records[start * RECORD_SIZE : end * RECORD_SIZE]
         yield day_of(int(days[start])), first + start, piece
 
 
-def _write(data_dir: Path, segment: Segment, records: bytes, rules: CompiledRules) -> Segment:
+def _write(data_dir: Path, segment: Segment, records: bytes, rules: Rules) -> Segment:
     files.make_directory(day_directory(data_dir, segment.day))
     rows, numbers = sorted_rows(records, segment.first)
     files.publish(segment.path(data_dir), lambda path: _write_parquet(path, segment, rows, numbers, rules))
     return segment
 
 
-def _write_parquet(
-    path: Path, segment: Segment, rows: Numbers, numbers: Numbers, rules: CompiledRules
-) -> None:
+def _write_parquet(path: Path, segment: Segment, rows: Numbers, numbers: Numbers, rules: Rules) -> None:
     writer: Any = None
     for start in range(0, len(rows), ROW_GROUP_ROWS):
         group = slice(start, start + ROW_GROUP_ROWS)
@@ -105,10 +115,11 @@ def _write_parquet(
 
 def _open(path: Path, table: pa.Table) -> Any:
     """A writer for tables like this one; the first row group decides which columns are worth a dictionary."""
-    encodings = dict(_ENCODINGS)
-    for name in _BY_SHARE:
-        if len(table.column(name).chunk(0).dictionary) > DISTINCT_SHARE_MAX * len(table):
-            encodings[name] = "DELTA_LENGTH_BYTE_ARRAY"
+    encodings = _ENCODINGS | {
+        name: encoding
+        for name, encoding in _WHERE_DISTINCT.items()
+        if len(table.column(name).chunk(0).dictionary) > DISTINCT_SHARE_MAX * len(table)
+    }
     return pq.ParquetWriter(
         path,
         table.schema,
@@ -126,7 +137,7 @@ def _open(path: Path, table: pa.Table) -> Any:
     )
 
 
-def metadata(segment: Segment, rules: CompiledRules) -> dict[str, str]:
+def metadata(segment: Segment, rules: Rules) -> dict[str, str]:
     """A segment's key-value metadata; all of it follows from the name, the rules and the release."""
     return {
         "pentrap.dataset": "events",

@@ -1,0 +1,70 @@
+"""The clients of the bench: wrk (closed loop) and openloop.c (open loop), each pinned to a core."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+SLACK_SECONDS = 60
+
+
+class MissingError(RuntimeError):
+    """A program of the bench is not installed."""
+
+
+def need(program: str, package: str) -> str:
+    """The program's path."""
+    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+    if found is None:
+        raise MissingError(f"{program} is missing; on Debian: apt-get install {package}")
+    return found
+
+
+def pinned(cpus: set[int]) -> Any:
+    """What a child does first: stay on these cores."""
+    return lambda: os.sched_setaffinity(0, cpus)
+
+
+def run_wrk(port: int, connections: int, seconds: float, hosts: Path, cpus: set[int]) -> dict[str, int]:
+    """Wrk with one thread and `Connection: close`; its own counts."""
+    words = [need("wrk", "wrk"), "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "10s"]
+    words += ["-s", str(HERE / "wrk.lua"), f"http://127.0.0.1:{port}/", "--", str(hosts)]
+    done = subprocess.run(
+        words,
+        capture_output=True,
+        text=True,
+        timeout=seconds + SLACK_SECONDS,
+        check=True,
+        preexec_fn=pinned(cpus),
+    )
+    counts: dict[str, int] = json.loads(done.stdout.strip().splitlines()[-1])
+    return counts
+
+
+def compile_c(source: Path, build: Path) -> Path:
+    """`cc -O2`, when the source is newer than what was built."""
+    program = build / source.stem
+    build.mkdir(parents=True, exist_ok=True)
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        compiler = need("cc", "gcc libc6-dev")
+        subprocess.run([compiler, "-O2", "-Wall", "-Wextra", "-o", str(program), str(source)], check=True)
+    return program
+
+
+def run_openloop(
+    program: Path, port: int, rate: float, seconds: float, hosts: Path, cpus: set[int]
+) -> dict[str, float]:
+    """The open-loop client; latencies count from the planned start."""
+    done = subprocess.run(
+        [str(program), str(port), f"{rate:g}", f"{seconds:g}", str(hosts)],
+        capture_output=True,
+        text=True,
+        timeout=seconds + SLACK_SECONDS,
+        check=True,
+        preexec_fn=pinned(cpus),
+    )
+    counts: dict[str, float] = json.loads(done.stdout)
+    return counts

@@ -174,8 +174,8 @@ def _domains(
     names = pa.StringArray.from_buffers(
         index.count, pa.py_buffer(index.name_offsets), pa.py_buffer(index.name_bytes)
     )
-    column = pa.DictionaryArray.from_arrays(coded.indices, names.take(pa.array(listed)))
-    return column, terms[coded.indices.drop_null().to_numpy()]
+    codes = coded.indices.fill_null(0).to_numpy()
+    return _dictionary(codes, names.take(pa.array(listed)), ~of_domain), terms[codes[of_domain]]
 
 
 def _addresses(column: Numbers) -> pa.DictionaryArray:
@@ -205,11 +205,20 @@ def _coded(
     _check(field, numbers, count, stream)
     used = np.unique(numbers) if count > len(numbers) else np.flatnonzero(np.bincount(numbers, minlength=1))
     codes = np.searchsorted(used, numbers).astype(np.int32)
-    words = pa.array([word(int(number)) for number in used], pa.string())
-    coded = words.dictionary_encode()  # two numbers may stand for one word
+    return _dictionary(codes, pa.array([word(int(number)) for number in used], pa.string()))
+
+
+def _dictionary(codes: Numbers, words: pa.StringArray, absent: Numbers | None = None) -> pa.DictionaryArray:
+    """A dictionary-coded column; rows that are `absent` are null.
+
+    Two numbers may stand for one word (a domain with two windows); it is in the dictionary once, for Arrow
+    writes a dictionary with repetitions out in full. Null rows have code 0, so that no chance gets into the
+    file.
+    """
+    coded = words.dictionary_encode()
     if len(coded.dictionary) < len(words):
         codes, words = coded.indices.to_numpy()[codes], coded.dictionary
-    return pa.DictionaryArray.from_arrays(pa.array(codes), words)
+    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=absent), words)
 
 
 def _constant(word: str, count: int) -> pa.DictionaryArray:

@@ -113,7 +113,9 @@ def address_text(raw: bytes) -> str:
 
 def expected_row(raw: bytes, number: int, stream: str, rules: Rules) -> dict:
     """One record as a row of `events`, in column order."""
-    t, src, dst, subject, volume, order, src_port, dst_port, transport, application, trust, kind = RECORD.unpack(raw)
+    t, src, dst, subject, volume, order, src_port, dst_port, transport, application, trust, kind = (
+        RECORD.unpack(raw)
+    )
     index = rules.index
     if kind == Kind.DOMAIN:
         term = index.terms_of_rows[subject]
@@ -139,7 +141,7 @@ def expected_row(raw: bytes, number: int, stream: str, rules: Rules) -> dict:
         "infection": f"{operation}-{family}",
         "bytes_in": None if volume == VOLUME_NONE else volume,
         "order_id": rules.order_ids[order],
-        "sensor": stream.split(".")[0],
+        "sensor": stream.split(".", maxsplit=1)[0],
         "stream": stream,
         "record": number,
     }
@@ -155,7 +157,9 @@ def expected_rows(records: bytes, first: int, stream: str, rules: Rules) -> list
 ADDRESSES = st.one_of(
     st.binary(min_size=4, max_size=4).map(lambda octets: IPV4_PREFIX + octets),
     st.binary(min_size=16, max_size=16),
-    st.lists(st.sampled_from([b"\0\0", b"\0\1", b"\x0a\0", b"\xff\xff"]), min_size=8, max_size=8).map(b"".join),
+    st.lists(st.sampled_from([b"\0\0", b"\0\1", b"\x0a\0", b"\xff\xff"]), min_size=8, max_size=8).map(
+        b"".join
+    ),
 )
 
 

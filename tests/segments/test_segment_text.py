@@ -57,7 +57,12 @@ def test_rfc_5952_examples(groups, expected):
 
 def test_mapped_ipv4_is_always_dotted_without_prefix():
     """Each value of each octet, in each place."""
-    octets = [bytes((other,) * place + (value,) + (other,) * (3 - place)) for value in range(256) for place in range(4) for other in (0, 9, 10, 255)]
+    octets = [
+        bytes((other,) * place + (value,) + (other,) * (3 - place))
+        for value in range(256)
+        for place in range(4)
+        for other in (0, 9, 10, 255)
+    ]
     assert texts([IPV4_PREFIX + raw for raw in octets]) == [".".join(map(str, raw)) for raw in octets]
 
 
@@ -65,7 +70,10 @@ def test_both_families_keep_their_places(monkeypatch):
     """A mixed column comes back in its order, in batches too."""
     monkeypatch.setattr(text, "_BATCH", 7)
     chance = random.Random(4)
-    mixed = [IPV4_PREFIX + chance.randbytes(4) if chance.random() < 0.5 else chance.randbytes(16) for _ in range(100)]
+    mixed = [
+        IPV4_PREFIX + chance.randbytes(4) if chance.random() < 0.5 else chance.randbytes(16)
+        for _ in range(100)
+    ]
     assert texts(mixed) == [address_text(raw) for raw in mixed]
 
 

@@ -8,13 +8,14 @@ durable, so its act never took effect: opening the log cuts it.
 
 import json
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from collector.ground import files
 
 LOG_NAME = "log.jsonl"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class AuditLog:
@@ -22,7 +23,7 @@ class AuditLog:
 
     def __init__(self, directory: Path) -> None:
         files.make_directory(directory)
-        path = directory / LOG_NAME
+        path = self._path = directory / LOG_NAME
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, files.FILE_MODE)
         content = path.read_bytes()
         whole = content.rfind(b"\n") + 1
@@ -33,13 +34,20 @@ class AuditLog:
         files.sync_directory(directory)
 
     @property
+    def installed_us(self) -> int:
+        """When the first entry was written. Only after there is one."""
+        with open(self._path, "rb") as file:
+            moment = datetime.fromisoformat(json.loads(file.readline())["time"])
+        return (moment - _EPOCH) // timedelta(microseconds=1)
+
+    @property
     def is_new(self) -> bool:
         """Whether nothing was ever written: this data directory is being installed."""
         return self._number == 0
 
     def append(self, event: str, now_us: int, **facts: Any) -> None:
         """Write one entry; it is durable when this returns. Raises OSError, and the act must then not happen."""
-        moment = datetime.fromtimestamp(now_us / 1_000_000, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        moment = (_EPOCH + timedelta(microseconds=now_us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         entry = {"number": self._number + 1, "time": moment, "event": event, **facts}
         line = json.dumps(entry, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n"
         before = os.fstat(self._descriptor).st_size

@@ -68,7 +68,8 @@ GAUGES = frozenset(
         "alive_us",
     )
 )
-"""Cells that state how things are now (or, the kernel's drops, count since the socket was bound): a death does not add them up."""
+"""Cells that state how things are now (or, the kernel's drops, count since the socket was bound): a death does not
+add them up."""
 
 _TCP = CELL["accepted_tcp"]
 _UDP = CELL["accepted_udp"]

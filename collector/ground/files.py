@@ -32,10 +32,14 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def rename(source: Path, target: Path) -> None:
-    """Rename within one directory, durably. The content must have been synced by the caller."""
+def rename(source: Path, target: Path, *, durable: bool = True) -> None:
+    """Rename within one directory. The content must have been synced by the caller.
+
+    Not `durable` is for names that recovery gives again after a power cut.
+    """
     os.rename(source, target)
-    sync_directory(target.parent)
+    if durable:
+        sync_directory(target.parent)
 
 
 def publish(target: Path, write: Callable[[Path], None], mode: int = FILE_MODE) -> None:

@@ -32,7 +32,9 @@ def configure(level: str = "info") -> None:
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.disable(logging.CRITICAL)  # libraries' own loggers could quote a client; ours is the only one that speaks
+    logging.disable(
+        logging.CRITICAL
+    )  # libraries' own loggers could quote a client; ours is the only one that speaks
     sys.excepthook = _report
     threading.excepthook = lambda args: _report(args.exc_type, args.exc_value, args.exc_traceback)
     sys.unraisablehook = lambda args: _report(args.exc_type, args.exc_value, args.exc_traceback)
@@ -45,7 +47,7 @@ def get(process: str) -> Any:
 
 def place(error: BaseException | None) -> str:
     """Where an exception came from and its type, without its text, which could hold input."""
-    return _place(type(error), error.__traceback__ if error is not None else None)
+    return "nowhere" if error is None else _place(type(error), error.__traceback__)
 
 
 def _place(kind: type[BaseException] | None, trace: TracebackType | None) -> str:
@@ -54,7 +56,7 @@ def _place(kind: type[BaseException] | None, trace: TracebackType | None) -> str
     return f"{kind.__name__ if kind else 'unknown'} at {where}"
 
 
-def _report(kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+def _report(kind: type[BaseException] | None, _: BaseException | None, trace: TracebackType | None) -> None:
     if kind is not None and issubclass(kind, KeyboardInterrupt):
         return
     structlog.get_logger().error("unexpected_exception", pid=os.getpid(), place=_place(kind, trace))
@@ -62,4 +64,6 @@ def _report(kind: type[BaseException] | None, error: BaseException | None, trace
 
 def report_from_loop(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """The event loop's exception handler: its own report prints transports, peers and messages."""
-    structlog.get_logger().error("unexpected_exception", pid=os.getpid(), place=place(context.get("exception")))
+    structlog.get_logger().error(
+        "unexpected_exception", pid=os.getpid(), place=place(context.get("exception"))
+    )

@@ -104,7 +104,15 @@ def encode_header(header: FileHeader) -> bytes:
     if len(stream) > 96:
         raise ValueError("stream name is over 96 bytes")
     packed = HEADER.pack(
-        FILE_MAGIC, VERSION, RECORD_SIZE, header.day, header.first, header.created_us, bytes.fromhex(header.rules), stream, 0
+        FILE_MAGIC,
+        VERSION,
+        RECORD_SIZE,
+        header.day,
+        header.first,
+        header.created_us,
+        bytes.fromhex(header.rules),
+        stream,
+        0,
     )[:-4]
     return (packed + zlib.crc32(packed).to_bytes(4, "little")) * HEADER_COPIES
 
@@ -114,7 +122,9 @@ def header_checksum(encoded: bytes) -> int:
     return int.from_bytes(encoded[HEADER.size - 4 : HEADER.size], "little")
 
 
-def seal_block(buffer: bytearray, count: int, first: int, written: int, rules16: bytes, seed: int) -> memoryview:
+def seal_block(
+    buffer: bytearray, count: int, first: int, written: int, rules16: bytes, seed: int
+) -> memoryview:
     """Write a block's header into the first BLOCK_SIZE bytes of `buffer`, whose records follow; the whole block's bytes.
 
     `seed` is the file header's checksum, `rules16` the first half of its rules digest.
@@ -139,7 +149,11 @@ def decode_header(content: bytes, path: str) -> tuple[FileHeader, int, bool]:
             good.append(raw)
     if not good:
         raise CorruptError(
-            "read journal", path, "offset 0", f"no copy of the header verifies in {len(content)} bytes", "The file is set aside."
+            "read journal",
+            path,
+            "offset 0",
+            f"no copy of the header verifies in {len(content)} bytes",
+            "The file is set aside.",
         )
     magic, version, size, day, first, created_us, rules, stream, checksum = HEADER.unpack(good[0])
     if magic != FILE_MAGIC or version != VERSION or size != RECORD_SIZE:
@@ -163,7 +177,9 @@ def read_block(content: bytes, offset: int, seed: int) -> tuple[int, int, int] |
     if not 1 <= count <= BLOCK_RECORDS_MAX or end > len(content):
         return None
     view = memoryview(content)
-    found = zlib.crc32(view[offset + BLOCK_SIZE : end], zlib.crc32(view[offset : offset + _BLOCK_CHECKED], seed))
+    found = zlib.crc32(
+        view[offset + BLOCK_SIZE : end], zlib.crc32(view[offset : offset + _BLOCK_CHECKED], seed)
+    )
     return (count, first, written) if found == checksum else None
 
 

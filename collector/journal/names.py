@@ -11,7 +11,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-_NAME = re.compile(r"(?P<stream>[a-z0-9-]+\.[0-9]+\.[0-9]{16})-(?P<first>[0-9]{20})(?:-(?P<last>[0-9]{20}))?\.journal")
+_NAME = re.compile(
+    r"(?P<stream>[a-z0-9-]+\.[0-9]+\.[0-9]{16})-(?P<first>[0-9]{20})(?:-(?P<last>[0-9]{20}))?\.journal"
+)
 
 
 class JournalName(NamedTuple):

@@ -54,7 +54,9 @@ def _seal(path: Path, name: JournalName, limit: int | None) -> Recovered:
         files.rename(path, path.with_suffix(".damaged"))
         return Recovered(str(path), 0, size, 1, 0, set_aside=True)
     if not journal.runs and journal.torn_bytes:
-        files.rename(path, path.with_suffix(".damaged"))  # never acknowledged, or rotten: an engineer may tell
+        files.rename(
+            path, path.with_suffix(".damaged")
+        )  # never acknowledged, or rotten: an engineer may tell
     elif not journal.runs:
         files.remove(path)
     else:
@@ -63,5 +65,10 @@ def _seal(path: Path, name: JournalName, limit: int | None) -> Recovered:
             os.fsync(file.fileno())
         files.rename(path, path.parent / sealed_name(name.stream, name.first, journal.runs[-1].last))
     return Recovered(
-        str(path), journal.records, journal.torn_bytes, journal.corrupt_blocks, journal.written_by_process, set_aside=False
+        str(path),
+        journal.records,
+        journal.torn_bytes,
+        journal.corrupt_blocks,
+        journal.written_by_process,
+        set_aside=False,
     )

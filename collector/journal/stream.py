@@ -21,9 +21,10 @@ ROLL_BYTES = 64 << 20
 class Stream:
     """Appends blocks to the stream's open file. Not thread-safe: one thread at a time."""
 
-    def __init__(self, root: Path, stream: str, day: int) -> None:
+    def __init__(self, root: Path, stream: str, day: int, *, sync: bool) -> None:
         self.name = stream
         self.day = day
+        self._sync = sync
         self.next = 0
         self.size = 0
         self.opened_us = 0
@@ -39,7 +40,7 @@ class Stream:
         """Whether a file is being written."""
         return self._descriptor >= 0
 
-    def append(self, buffer: bytearray, count: int, written: int, rules: str, now_us: int, *, sync: bool) -> None:
+    def append(self, buffer: bytearray, count: int, written: int, rules: str, now_us: int) -> None:
         """Make `count` records, which stand in `buffer` after BLOCK_SIZE free bytes, durable as the next block.
 
         Raises OSError where the disk refuses; the file is then closed for good, and nothing of the block is numbered.
@@ -54,7 +55,7 @@ class Stream:
             if done != len(block):
                 os.write(self._descriptor, block[done:])  # raises what the kernel has against it
                 raise OSError(5, "short write")  # noqa: TRY301 - even if the rest fitted: one block, one write
-            if sync:
+            if self._sync:
                 os.fdatasync(self._descriptor)
         except OSError:
             self._abandon()
@@ -72,19 +73,25 @@ class Stream:
         if self.next == self._first:
             path.unlink()
         else:
-            files.rename(path, self._directory / sealed_name(self.name, self._first, self.next - 1))
+            # After a power cut the old name may be back; recovery then gives the new one again.
+            files.rename(
+                path, self._directory / sealed_name(self.name, self._first, self.next - 1), durable=False
+            )
 
     def _open(self, rules: str, now_us: int) -> None:
         files.make_directory(self._directory)
         path = self._directory / open_name(self.name, self.next)
         # An older file may stand at this name: one that failed before its first block counted. It holds nothing.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, files.FILE_MODE)
+        descriptor = os.open(
+            path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, files.FILE_MODE
+        )
         header = encode_header(FileHeader(self.day, self.next, now_us, rules, self.name))
         try:
             if os.write(descriptor, header) != len(header):
                 raise OSError(28, "short write of the header")  # noqa: TRY301 - same way out as a refused one
-            os.fsync(descriptor)
-            files.sync_directory(self._directory)
+            if self._sync:
+                os.fsync(descriptor)
+                files.sync_directory(self._directory)
         except OSError:
             os.close(descriptor)
             raise

@@ -24,12 +24,13 @@ BATCH_RECORDS = 256
 
 
 class Batch:
-    """Records on their way to one block: `buffer` has BLOCK_SIZE free bytes, then `count` records of day `day`."""
+    """Records on their way to one block: `buffer` has BLOCK_SIZE free bytes, then `count` records of `day` under `rules`."""
 
-    __slots__ = ("buffer", "count", "day", "room")
+    __slots__ = ("buffer", "count", "day", "room", "rules")
 
-    def __init__(self, day: int) -> None:
+    def __init__(self, day: int, rules: str) -> None:
         self.day = day
+        self.rules = rules
         self.count = 0
         self.room = BATCH_RECORDS
         self.buffer = bytearray(BLOCK_SIZE + BATCH_RECORDS * RECORD_SIZE)
@@ -43,7 +44,9 @@ class Batch:
 class Journal:
     """The streams of one worker. `commit` may run in a thread, one at a time; the rest belongs to that same owner."""
 
-    def __init__(self, root: Path, sensor: str, worker: int, *, sync: bool, seal_us: int, settle_us: int) -> None:
+    def __init__(
+        self, root: Path, sensor: str, worker: int, *, sync: bool, seal_us: int, settle_us: int
+    ) -> None:
         self.errors = 0
         self.written = 0
         self._root = root
@@ -66,14 +69,14 @@ class Journal:
         """Whether the last commit was refused by the disk."""
         return self._refused_until != 0
 
-    def commit(self, batch: Batch, rules: str, now_us: int) -> bool:
+    def commit(self, batch: Batch, now_us: int) -> bool:
         """Make a batch durable; False where the disk refused, and the records are lost."""
         if now_us < self._refused_until <= now_us + RETRY_US:
             return False
         for _ in range(2):
             try:
                 stream = self._stream(batch.day, now_us)
-                stream.append(batch.buffer, batch.count, self.written, rules, now_us, sync=self._sync)
+                stream.append(batch.buffer, batch.count, self.written, batch.rules, now_us)
             except OSError:
                 self.errors += 1
                 continue
@@ -89,9 +92,14 @@ class Journal:
         A refused rename leaves the file as it is, to be tried at the next roll.
         """
         for day, stream in list(self._streams.items()):
-            over = now_us >= (day + 1) * MICROSECONDS_A_DAY + self._settle_us or now_us < day * MICROSECONDS_A_DAY
+            over = (
+                now_us >= (day + 1) * MICROSECONDS_A_DAY + self._settle_us
+                or now_us < day * MICROSECONDS_A_DAY
+            )
             due = stream.is_open and (
-                now_us - stream.opened_us >= self._seal_us or now_us < stream.opened_us or stream.size >= ROLL_BYTES
+                now_us - stream.opened_us >= self._seal_us
+                or now_us < stream.opened_us
+                or stream.size >= ROLL_BYTES
             )
             if due or over:
                 with contextlib.suppress(OSError):
@@ -111,5 +119,5 @@ class Journal:
             # Two streams may begin in one microsecond only if one clock reading served both.
             self._last_start = max(now_us, self._last_start + 1)
             name = stream_name(self._sensor, self._worker, self._last_start)
-            stream = self._streams[day] = Stream(self._root, name, day)
+            stream = self._streams[day] = Stream(self._root, name, day, sync=self._sync)
         return stream

@@ -1,0 +1,179 @@
+"""The fast path: the whole head in the first segment, which is what almost every infected machine sends.
+
+TCP_DEFER_ACCEPT hands a connection over when its first bytes are there, so accept, recv and the verdict follow one another
+without an event, a transport or an object that outlives the turn. Up to BATCH connections are taken, their records
+committed as one block, then all are answered. Whatever needs more (no data yet, an unfinished head, a listed proxy)
+goes to the slow path.
+
+Running out of descriptors: with a level-triggered listener, accept would fail and fire again without end. A spare descriptor
+is given up to accept one connection and shed it, and accepting pauses.
+"""
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+import time
+from collections.abc import Callable
+
+from collector.ground.codes import Fate, Transport, Trust
+from collector.ground.counters import APPLICATION_0, CELL
+from collector.ground.record import RECORD, RECORD_SIZE, VOLUME_NONE
+from collector.intake.desk import Desk, Party
+from collector.intake.sockets import Listener, RawSocket, pack_address
+from collector.intake.unfinished import Unfinished
+from collector.journal.format import BLOCK_SIZE
+from collector.wire.classify import HEAD_MAX, classify
+
+BATCH = 64
+"""Connections taken in one turn: enough to share a write, few enough that the first waits less than 2 ms for the last."""
+PAUSE_SECONDS = 0.1
+"""Pause after running out of descriptors; connections meanwhile wait in the kernel's queue."""
+TAKEN_MAX = 1 << 20
+"""Connections that a clean stop still takes from the queue, so that a flood cannot keep it from stopping."""
+
+_TCP = int(Transport.TCP)
+_HANDSHAKE = int(Trust.HANDSHAKE)
+_RECORDED = int(Fate.RECORDED)
+_ACCEPTED = CELL["accepted_tcp"]
+_OUT_OF_DESCRIPTORS = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+_pack_into = RECORD.pack_into
+
+
+class Acceptor:
+    """Takes connections from one listening socket. `after` runs at the end of each turn that took any."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        listener: Listener,
+        desk: Desk,
+        unfinished: Unfinished,
+        after: Callable[[float], None],
+    ) -> None:
+        self._loop = loop
+        self._listener = listener
+        self._desk = desk
+        self._unfinished = unfinished
+        self._after = after
+        self._spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        loop.add_reader(listener.sock.fileno(), self.take)
+
+    def take(self) -> int:
+        """One turn; how many connections were taken."""
+        # What the loop below touches again and again is a local: attribute look-ups cost a tenth of a check-in's Python.
+        listener, desk, unfinished = self._listener, self._desk, self._unfinished
+        accept, family, known_dst, dst_port = listener.accept, listener.family, listener.dst, listener.port
+        committer, counts, decide, answers = desk.committer, desk.counts, desk.decide, desk.answers
+        special = desk.is_probe is not None or desk.is_proxy is not None
+        clock_ns = time.time_ns
+        began = time.monotonic()
+        desk.look_at_clock()
+        plain = not desk.doubt and not special
+        taken = 0
+        while taken < BATCH:
+            try:
+                descriptor, peer = accept()
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno in _OUT_OF_DESCRIPTORS:
+                    taken += self._shed_one()
+                    break
+                break  # aborted before we took it (accept(2)): never ours; the listener fires again for the next
+            now = clock_ns() // 1000
+            taken += 1
+            counts[_ACCEPTED] += 1
+            sock = RawSocket(family, socket.SOCK_STREAM, _TCP, descriptor)
+            src = pack_address(peer[0])
+            dst = pack_address(sock.getsockname()[0]) if known_dst is None else known_dst
+            if special and unfinished.takes_special(sock, now, src, peer[1], dst, dst_port):
+                continue
+            try:
+                content = sock.recv(HEAD_MAX, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                unfinished.wait(sock, Party(now, src, peer[1], dst, dst_port, _TCP, _HANDSHAKE), b"")
+                continue
+            except OSError:
+                content = b""
+            verdict = classify(content, False) if content else None
+            if verdict is None:
+                party = Party(now, src, peer[1], dst, dst_port, _TCP, _HANDSHAKE)
+                if content:
+                    unfinished.wait(sock, party, content)
+                else:
+                    desk.settle(party, None, 0, 0, 0, sock)
+                continue
+            application, name, flaw = verdict
+            fate, operation, order, kind, subject, volume = decide(name, _TCP, dst, dst_port, now)
+            batch = committer.batch
+            if (
+                fate != _RECORDED
+                or application != 1
+                or not plain
+                or batch.count == batch.room
+                or not committer.day_start <= now < committer.day_end
+            ):
+                # The desk's own way, from the verdict on; what follows here is the same, unrolled for the common case.
+                desk.settle(
+                    Party(now, src, peer[1], dst, dst_port, _TCP, _HANDSHAKE),
+                    name,
+                    application,
+                    flaw,
+                    len(content),
+                    sock,
+                )
+                continue
+            counts[APPLICATION_0 + 1] += 1
+            _pack_into(
+                batch.buffer,
+                BLOCK_SIZE + batch.count * RECORD_SIZE,
+                now,
+                src,
+                dst,
+                subject,
+                len(content) if volume else VOLUME_NONE,
+                order,
+                peer[1],
+                dst_port,
+                _TCP,
+                1,
+                _HANDSHAKE,
+                kind,
+            )
+            batch.count += 1
+            committer.held.append((sock, answers[operation]))
+        if taken:
+            desk.page.note_tcp(counts[_ACCEPTED])
+            self._after(began)
+        return taken
+
+    def stop(self) -> None:
+        """Take what the kernel still has queued, then close: closing a listener resets whatever waits in it."""
+        self._loop.remove_reader(self._listener.sock.fileno())
+        taken = 0
+        while taken < TAKEN_MAX and (now := self.take()):
+            taken += now
+        self._listener.sock.close()
+        os.close(self._spare)
+
+    def _shed_one(self) -> int:
+        """Out of descriptors: give one connection the spare, count it as shed, and pause."""
+        os.close(self._spare)
+        shed = 0
+        with contextlib.suppress(OSError):
+            connection, _ = self._listener.sock.accept()
+            self._desk.counts[_ACCEPTED] += 1
+            self._desk.refuse(Fate.DROPPED_OVERLOAD, connection)
+            shed = 1
+        with contextlib.suppress(OSError):
+            self._spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        number = self._listener.sock.fileno()
+        self._loop.remove_reader(number)
+        self._loop.call_later(PAUSE_SECONDS, self._resume)
+        return shed
+
+    def _resume(self) -> None:
+        if self._listener.sock.fileno() >= 0:
+            self._loop.add_reader(self._listener.sock.fileno(), self.take)

@@ -1,0 +1,9 @@
+"""Processes and wiring: one supervisor, one intake worker per core, one clerk.
+
+settings     pentrap.toml and the environment, all sections
+runtime      what each process needs to know about the others
+loader       operation files become the rules in force, in a process of its own
+supervisor   binds, forks, replaces, reloads, stops
+intake       the life of an intake process
+clerk        sealed journals to Parquet, days sealed, the management plane
+"""

@@ -1,0 +1,168 @@
+"""Sealed journals become Parquet; only then is a journal removed. Days that are over are sealed.
+
+Every step may be repeated after a crash: a segment is named by its range, so the same journal overwrites the same name with the
+same rows. A journal that does not verify everywhere gives what it has, and is kept beside as `.damaged`.
+"""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from collector.ground import files, logs
+from collector.ground.codes import Transport
+from collector.ground.counters import CELL, Board
+from collector.ground.errors import CorruptError
+from collector.journal.format import HEADER_SIZE, MICROSECONDS_A_DAY, decode_header, read_journal
+from collector.journal.names import JournalName, list_journals
+from collector.orders.rules import Rules
+from collector.segments.catalogue import is_sealed, seal_day
+from collector.segments.write import write_segments
+
+SETTLE_US = 15_000_000
+"""How long after midnight the day before may be sealed at the earliest: later than intake rolls its streams."""
+RULES_KEPT = 4
+
+_EPOCH = date(1970, 1, 1)
+
+
+class Sealer:
+    """The clerk's work on files. One thread at a time."""
+
+    def __init__(
+        self, data_dir: Path, sensor: str, installed_us: int, settle_us: int, board: Board, log: Any
+    ) -> None:
+        self._data_dir = data_dir
+        self._journals = data_dir / "journal"
+        self._sensor = sensor
+        self._settle_us = settle_us + SETTLE_US
+        self._next_day = installed_us // MICROSECONDS_A_DAY
+        self._board = board
+        self._log = log
+        self._rules = lru_cache(maxsize=RULES_KEPT)(lambda digest: Rules.load(data_dir / "rules", digest))
+        self._drops = _DropsByDay(data_dir / "kernel-drops.json", board)
+
+    def work(self, now_us: int) -> int:
+        """Convert every sealed journal and seal every day that is over; how many journals are left."""
+        self._drops.note(now_us)
+        left = 0
+        for path, name in list_journals(self._journals):
+            if name.last is None or not self._convert(path, name):
+                left += 1
+        self._seal_days(now_us)
+        return left
+
+    def _convert(self, path: Path, name: JournalName) -> bool:
+        assert name.last is not None
+        counts = self._board.clerk.counts
+        try:
+            journal = read_journal(path, name.last + 1)
+            rules = self._rules(journal.header.rules)
+            rows = 0
+            for run in journal.runs:
+                written = write_segments(self._data_dir, run.records, run.first, name.stream, rules)
+                rows += sum(segment.rows for segment in written)
+            if journal.corrupt_blocks or journal.torn_bytes or journal.header_damaged:
+                counts[CELL["corrupt_blocks"]] += journal.corrupt_blocks or 1
+                self._log.error(
+                    "journal_damaged",
+                    journal=path.name,
+                    rows=rows,
+                    corrupt_bytes=journal.corrupt_bytes,
+                    torn_bytes=journal.torn_bytes,
+                )
+                files.rename(path, path.with_suffix(".damaged"))
+            else:
+                files.remove(path)
+            self._remove_if_empty(path.parent)
+        except CorruptError as error:
+            counts[CELL["corrupt_blocks"]] += 1
+            self._log.error("journal_unreadable", journal=path.name, place=logs.place(error))
+            files.rename(path, path.with_suffix(".damaged"))
+            return True
+        except OSError as error:
+            counts[CELL["segments_failed"]] += 1
+            self._log.error("segment_not_written", journal=path.name, errno=error.errno)
+            return False
+        counts[CELL["segments_rows"]] += rows
+        self._board.clerk.publish()
+        return True
+
+    def _remove_if_empty(self, directory: Path) -> None:
+        """A stream's folder goes with its last file, unless the stream has begun another one meanwhile."""
+        try:
+            directory.rmdir()
+        except OSError:
+            return
+
+    def _seal_days(self, now_us: int) -> None:
+        """A day is sealed when it is over, its stragglers' time too, and no journal holds any of it."""
+        over = (now_us - self._settle_us) // MICROSECONDS_A_DAY
+        if self._next_day >= over:
+            return
+        busy = self._days_in_journals()
+        for number in range(self._next_day, over):
+            if number in busy:
+                return
+            day = _EPOCH + timedelta(days=number)
+            if not is_sealed(self._data_dir, self._sensor, day):
+                try:
+                    seal_day(
+                        self._data_dir,
+                        self._sensor,
+                        day,
+                        sealed_at=datetime.fromtimestamp(now_us / 1e6, UTC),
+                        kernel_dropped=self._drops.of(day),
+                    )
+                except (CorruptError, OSError) as error:
+                    self._log.error("day_not_sealed", day=day.isoformat(), place=logs.place(error))
+                    return
+                self._log.info("day_sealed", day=day.isoformat())
+            self._next_day = number + 1
+
+    def _days_in_journals(self) -> set[int]:
+        days = set()
+        for path, _ in list_journals(self._journals):
+            try:
+                with path.open("rb") as file:
+                    days.add(decode_header(file.read(HEADER_SIZE), str(path))[0].day)
+            except (CorruptError, OSError):
+                continue
+        return days
+
+
+class _DropsByDay:
+    """What the kernel dropped, by UTC day, kept in a small file so that a restart of the clerk forgets nothing."""
+
+    def __init__(self, path: Path, board: Board) -> None:
+        self._path = path
+        self._board = board
+        self._days: dict[str, dict[str, int]] = {}
+        if path.exists():
+            self._days = json.loads(path.read_text())
+        self._last = self._read()
+
+    def note(self, now_us: int) -> None:
+        """Add what was dropped since the last look to today."""
+        now = self._read()
+        fresh = {name: max(0, now[name] - self._last[name]) for name in now}
+        self._last = now
+        if not any(fresh.values()):
+            return
+        day = (_EPOCH + timedelta(days=now_us // MICROSECONDS_A_DAY)).isoformat()
+        today = self._days.setdefault(day, {})
+        for name, count in fresh.items():
+            today[name] = today.get(name, 0) + count
+        files.publish_bytes(self._path, json.dumps(self._days, sort_keys=True).encode())
+
+    def of(self, day: date) -> dict[str, int]:
+        """The counts of one day by transport."""
+        return self._days.get(day.isoformat(), {transport.name.lower(): 0 for transport in Transport})
+
+    def _read(self) -> dict[str, int]:
+        counts = self._board.total()
+        return {
+            transport.name.lower(): counts[CELL[f"kernel_dropped_{transport.name.lower()}"]]
+            for transport in Transport
+        }

@@ -1,0 +1,340 @@
+"""The supervisor: binds, forks, replaces the dead, reloads, stops. It runs no event loop and holds no thread.
+
+Signals are waited for, not handled: SIGCHLD (someone died), SIGHUP (reload operations), SIGTERM and SIGINT (stop). A
+dead worker's
+journals are recovered here at once, so that its counts become exact before its replacement starts.
+"""
+
+import hashlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import collector
+from collector.audit.log import AuditLog
+from collector.ground import files, logs, process
+from collector.ground.clock import now_us
+from collector.ground.codes import Fate
+from collector.ground.counters import CELL, FATE_0, Board
+from collector.ground.errors import BusyError, ConfigurationError, Problem
+from collector.intake.settings import parse_listen
+from collector.intake.sockets import Listener, bind, connections_dropped
+from collector.journal.recover import Recovered, recover
+from collector.orders.rules import Rules
+from collector.service import loader
+from collector.service.settings import Settings
+
+LOCK_SECONDS = 10.0
+"""How long a start waits for the processes of a killed predecessor to end."""
+STEADY_SECONDS = 10.0
+"""A process that lived this long is replaced at once; one that did not, after a pause that doubles up to PAUSE_MAX."""
+PAUSE_MAX = 5.0
+STOP_SECONDS = 30.0
+"""Beyond the head deadline, how long a stop waits for the workers, and again for the clerk."""
+
+_WAITED = (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass
+class Child:
+    """One process of ours: what it does, and when to start it again."""
+
+    name: str
+    body: Callable[[], int]
+    pid: int = 0
+    started: float = 0.0
+    pause: float = 0.0
+    due: float = 0.0
+
+
+def serve(settings: Settings, announce: Callable[[], None]) -> int:
+    """Run the collector until it is told to stop; the exit code. `announce` is called once machines are answered.
+
+    Raises ConfigurationError, BusyError.
+    """
+    files.make_directory(settings.data_dir)
+    lock = _lock(settings.data_dir / "lock")
+    signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED)
+    process.harden()
+    log = logs.get("supervisor")
+    for name in ("journal", "segments", "rules"):
+        files.make_directory(settings.data_dir / name)
+    files.clear_temporaries(settings.data_dir)
+    recovered = recover(settings.data_dir / "journal")
+    _report(recovered, log)
+    supervisor = Supervisor(settings, AuditLog(settings.data_dir / "audit"), log)
+    supervisor.load_first()
+    supervisor.bind()
+    supervisor.start(announce)
+    code = supervisor.mind()
+    os.close(lock)
+    return code
+
+
+class Supervisor:
+    """The children, the sockets and the board of counters."""
+
+    def __init__(self, settings: Settings, audit: AuditLog, log: Any) -> None:
+        self._settings = settings
+        self._audit = audit
+        self._log = log
+        self._rules_dir = settings.data_dir / "rules"
+        self._workers = settings.intake.workers or len(os.sched_getaffinity(0))
+        self._board = Board(self._workers)
+        self._listeners: list[list[Listener]] = []
+        self._children: list[Child] = []
+        self._connections_dropped = connections_dropped()
+        self._loading: tuple[int, int] | None = None
+        self._load_again = False
+        if audit.is_new:
+            audit.append("installed", now_us(), sensor=settings.sensor, version=collector.__version__)
+        self._audit.append(
+            "started",
+            now_us(),
+            sensor=settings.sensor,
+            version=collector.__version__,
+            actor=os.getuid(),
+            configuration_sha256=hashlib.sha256(settings.text.encode()).hexdigest(),
+            configuration=settings.text,
+            overrides=list(settings.overrides),
+        )
+
+    def load_first(self) -> None:
+        """Compile the operations; a collector does not start on files that it cannot understand."""
+        loaded = loader.finish(*loader.start(self._settings.operation_files(), self._rules_dir))
+        if loaded.problems:
+            raise ConfigurationError(loaded.problems)
+        self._put_in_force(loaded.digest)
+
+    def bind(self) -> None:
+        """Bind every address once per worker. Raises ConfigurationError that names each that cannot be had."""
+        problems = []
+        for _ in range(self._workers):
+            listeners = []
+            for text in self._settings.intake.listen:
+                try:
+                    listeners.append(bind(parse_listen(text), self._settings.intake.udp_receive_buffer_kb))
+                except OSError as error:
+                    remedy = "stop what has the port, choose another, or allow it (net.ipv4.ip_unprivileged_port_start)"
+                    problem = Problem(
+                        str(self._settings.file),
+                        "[intake] listen",
+                        f"{text}: {error.strerror}",
+                        "an address of this machine and a free port",
+                        remedy,
+                    )
+                    if problem not in problems:
+                        problems.append(problem)
+            self._listeners.append(listeners)
+        if problems:
+            raise ConfigurationError(problems)
+
+    def start(self, announce: Callable[[], None]) -> None:
+        """Fork everybody."""
+        for number in range(self._workers):
+            self._children.append(Child(f"intake-{number}", partial(self._be_worker, number)))
+        self._children.append(Child("clerk", self._be_clerk))
+        for child in self._children:
+            self._fork(child)
+        until = time.monotonic() + 5.0
+        while (
+            not all(page.read()[CELL["alive_us"]] for page in self._board.workers)
+            and time.monotonic() < until
+        ):
+            time.sleep(0.01)
+        announce()
+
+    def mind(self) -> int:
+        """Wait for signals until told to stop; the exit code."""
+        while True:
+            due = [child.due - time.monotonic() for child in self._children if not child.pid]
+            wait = max(0.0, min([*due, 0.05 if self._loading else 1.0]))
+            info = signal.sigtimedwait(_WAITED, wait)
+            self._reap()
+            for child in self._children:
+                if not child.pid and time.monotonic() >= child.due:
+                    self._fork(child)
+            if info is None or info.si_signo == signal.SIGCHLD:
+                continue
+            if info.si_signo == signal.SIGHUP:
+                self._reload()
+            else:
+                return self._stop()
+
+    def _fork(self, child: Child) -> None:
+        pid = os.fork()
+        if not pid:
+            code = 70
+            try:
+                for number in _WAITED:
+                    signal.signal(number, signal.SIG_DFL)
+                signal.signal(
+                    signal.SIGINT, signal.SIG_IGN
+                )  # Ctrl-C reaches the whole group; the supervisor stops us in order
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)
+                signal.pthread_sigmask(signal.SIG_SETMASK, ())
+                code = child.body()
+            except BaseException as error:
+                self._log.error("process_failed", child=child.name, place=logs.place(error))
+            finally:
+                sys.stderr.flush()
+                os._exit(code)
+        child.pid = pid
+        child.started = time.monotonic()
+
+    def _be_worker(self, number: int) -> int:
+        from collector.service import intake
+
+        for other, listeners in enumerate(self._listeners):
+            if other != number:
+                for listener in listeners:
+                    listener.sock.close()
+        return intake.run(number, self._settings, self._listeners[number], self._board)
+
+    def _be_clerk(self) -> int:
+        from collector.service import clerk
+
+        for listeners in self._listeners:
+            for listener in listeners:
+                listener.sock.close()
+        return clerk.run(self._settings, self._board, self._audit.installed_us, self._connections_dropped)
+
+    def _reap(self) -> None:
+        """Take note of the dead, and make a worker's counts whole."""
+        if self._loading is not None and os.waitid(
+            os.P_PID, self._loading[0], os.WEXITED | os.WNOHANG | os.WNOWAIT
+        ):
+            self._loaded()
+        for number, child in enumerate(self._children):
+            if not child.pid:
+                continue
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
+            if not pid:
+                continue
+            child.pid = 0
+            lived = time.monotonic() - child.started
+            child.pause = 0.0 if lived >= STEADY_SECONDS else min(PAUSE_MAX, max(0.05, child.pause * 2))
+            child.due = time.monotonic() + child.pause
+            self._log.error(
+                "process_died",
+                child=child.name,
+                exit=os.waitstatus_to_exitcode(status),
+                again_in_seconds=child.pause,
+            )
+            if number < self._workers:
+                self._bury(number)
+
+    def _bury(self, number: int) -> None:
+        """Recover a dead worker's journals, then move its counts to the retired, with what its death cost."""
+        records: int | None = None
+        try:
+            recovered = recover(self._settings.data_dir / "journal", f"{self._settings.sensor}.{number}.")
+        except OSError as error:
+            self._log.error("journal_not_recovered", worker=number, errno=error.errno)
+        else:
+            _report(recovered, self._log)
+            records = max((item.written for item in recovered), default=None)
+            self._board.retired.counts[CELL["corrupt_blocks"]] += sum(
+                item.corrupt_blocks for item in recovered
+            )
+        lost = self._board.retire(number, records)
+        self._log.info("worker_buried", worker=number, dropped_crash=lost)
+
+    def _reload(self) -> None:
+        if self._loading is not None:
+            self._load_again = True
+            return
+        self._log.info("reload_begun")
+        self._loading = loader.start(self._settings.operation_files(), self._rules_dir)
+
+    def _loaded(self) -> None:
+        assert self._loading is not None
+        loaded = loader.finish(*self._loading)
+        self._loading = None
+        if loaded.problems:
+            for problem in loaded.problems:
+                self._log.error("operations_refused_old_ones_stay", **problem.__dict__)
+        else:
+            self._put_in_force(loaded.digest)
+            for child in self._children:
+                if child.pid:
+                    os.kill(child.pid, signal.SIGHUP)
+        if self._load_again:
+            self._load_again = False
+            self._reload()
+
+    def _put_in_force(self, digest: str) -> None:
+        """The audit log first, then the effect."""
+        rules = Rules.load(self._rules_dir, digest)
+        self._audit.append("orders_loaded", now_us(), rules=digest, orders=rules.order_ids)
+        loader.adopt(self._rules_dir, digest)
+        self._log.info("orders_loaded", rules=digest[:12], orders=len(rules.order_ids))
+
+    def _stop(self) -> int:
+        """Workers first, taking what is queued; then the clerk, which converts what they sealed."""
+        self._log.info("stopping")
+        for listeners in self._listeners:
+            for listener in listeners:
+                listener.sock.close()
+        workers, clerk = self._children[: self._workers], self._children[self._workers :]
+        deadline = float(self._settings.intake.head_deadline_seconds) + STOP_SECONDS
+        for child in workers:
+            if child.pid:
+                os.kill(child.pid, signal.SIGTERM)
+        codes = [self._end(child, deadline) for child in workers]
+        for number, code in enumerate(codes):
+            if code:
+                self._bury(number)
+        for child in clerk:
+            if child.pid:
+                os.kill(child.pid, signal.SIGTERM)
+        codes += [self._end(child, STOP_SECONDS * 4) for child in clerk]
+        counts = self._board.total()
+        fates = {fate.name.lower(): counts[FATE_0 + fate] for fate in Fate}
+        accepted = counts[CELL["accepted_tcp"]] + counts[CELL["accepted_udp"]]
+        facts = {
+            "accepted": accepted,
+            **fates,
+            "open": accepted - sum(fates.values()),
+            "clean": not any(codes),
+        }
+        self._audit.append("stopped", now_us(), actor=os.getuid(), **facts)
+        self._log.info("stopped", **facts)
+        return 1 if any(codes) else 0
+
+    def _end(self, child: Child, seconds: float) -> int:
+        """Wait for a child that was asked to end, insist after `seconds`; its exit code, 0 where it was already buried."""
+        if not child.pid:
+            return 0
+        until = time.monotonic() + seconds
+        while True:
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+            if time.monotonic() >= until:
+                self._log.error("process_killed", child=child.name)
+                os.kill(child.pid, signal.SIGKILL)
+                until += 3600.0
+            time.sleep(0.01)
+
+
+def _lock(path: Path) -> int:
+    until = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            return process.lock(path)
+        except BusyError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(0.05)
+
+
+def _report(recovered: list[Recovered], log: Any) -> None:
+    for item in recovered:
+        log.info("journal_recovered", **item._asdict())

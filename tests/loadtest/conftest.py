@@ -1,0 +1,6 @@
+"""The load's pure parts are imported as its commands import them."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "loadtest"))

@@ -57,12 +57,11 @@ class Played(NamedTuple):
 def play(stream: Stream, source: str, port: int, gap_seconds: float) -> Played:
     """One connection; all of the stream is sent, whether or not the answer came before its end."""
     answer, how = b"", "fin"
-    host = "::1" if source == "::1" else "127.0.0.1"
-    with socket.socket(socket.AF_INET6 if host == "::1" else socket.AF_INET, socket.SOCK_STREAM) as sock:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
         sock.settimeout(TIMEOUT_SECONDS)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.bind((source, 0))
-        sock.connect((host, port))
+        sock.connect(("127.0.0.1", port))
         try:
             for number, segment in enumerate(stream.segments):
                 if number:

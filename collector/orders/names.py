@@ -13,30 +13,26 @@ from collector.orders.suffixes import suffix_rules
 NAME_MAX = 253
 LABEL_MAX = 63
 
-_LISTABLE = re.compile(
-    r"(?=.{3,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII
-)
+# Possessive quantifiers: a label's edges and its inside share characters, and there is nothing to go back for.
+_SHAPE = re.compile(r"(?:[a-z0-9_]++(?:-++[a-z0-9_]++)*+\.)++[a-z][a-z0-9]*+(?:-++[a-z0-9]++)*+", re.ASCII)
 _DEVIATIONS = frozenset("ßς\u200c\u200d")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?", re.ASCII)
 
 
 def canonical(text: str) -> str | None:
     """The canonical form of a listable name: lower case, without a trailing dot. None: see `name_flaw`."""
-    if not text.isascii():
-        return None
-    name = text.lower().removesuffix(".")
-    return name if _LISTABLE.fullmatch(name) else None
+    name = text.lower().removesuffix(".") if text.isascii() else ""  # U+212A lowers to an ASCII k
+    fits = len(name) <= LABEL_MAX or (len(name) <= NAME_MAX and max(map(len, name.split("."))) <= LABEL_MAX)
+    return name if fits and _SHAPE.fullmatch(name) else None
 
 
 def listable(text: str) -> str | None:
-    """`canonical`, and no public suffix. The fast path of a schedule's every row."""
-    name = canonical(text)
+    """`canonical`, and no public suffix. A schedule asks it for every row, so the usual form goes through first."""
+    name = text if len(text) <= LABEL_MAX and _SHAPE.fullmatch(text) else canonical(text)
     if name is None:
         return None
     exact, wildcard, exception, _ = suffix_rules()
-    if name in exact:
-        return None
-    if name.partition(".")[2] in wildcard and name not in exception:
+    if name in exact or (name.partition(".")[2] in wildcard and name not in exception):
         return None
     return name
 

@@ -69,6 +69,10 @@ class Plan(NamedTuple):
     exceptions: frozenset[bytes]
 
 
+Candidate = tuple[int, tuple[int, bool], Rank, int, int, Verdict]
+"""(fate, kind and whether it is general, rank, operation, subject, verdict): the smallest one wins."""
+
+
 class Rules:
     """The rules of one document, with its index. `decide` is safe to call from one thread at a time per
     call site.
@@ -86,6 +90,8 @@ class Rules:
         self.order_operations = [self.operations[order.operation] for order in self.orders]
         self.service_families: list[str] = [service["family"] for service in document["services"]]
         self.service_operations = [self.operations[service["operation"]] for service in document["services"]]
+        self.index_operations = [self.operations.index(name) for name in index.operations]
+        """The rules' number of each operation of the index."""
         self._plans = [
             _plan(
                 number, [order for order in self.orders if order.operation == number], operation["exceptions"]
@@ -110,6 +116,10 @@ class Rules:
             )
         document = json.loads(content)
         return cls(document, digest, Index(directory / f"{document['index']}.index"))
+
+    def plan(self, operation: int) -> Plan:
+        """One operation's precomputed choices."""
+        return self._plans[operation]
 
     def lists_service(self, transport: int, dst: bytes, dst_port: int) -> bool:
         """Whether a service is listed here: then a silent connection is a check-in too."""
@@ -138,38 +148,30 @@ class Rules:
     def decide_slowly(
         self, name: bytes | None, transport: int, dst: bytes, dst_port: int, now_us: int
     ) -> Decision:
-        """`decide` in full generality: several windows, nested names, several operations, exceptions,
-        services.
-        """
-        found: list[tuple[int, int, Rank, int, Verdict]] = []
-        if name is not None:
-            found = self._domains(name, now_us)
+        """`decide` in full generality: several windows, nested names, several operations, exceptions, services."""
+        found = [] if name is None else self._domains(name, now_us)
         for address, service, operation in self._ports.get(dst_port << 8 | transport, ()):
             if address in (b"", dst):
                 verdict, order_rank = self._ask(operation, now_us)
-                subject = (
-                    service if address else service + len(self.service_families)
-                )  # an address is more particular
-                found.append((verdict.fate, _SERVICE, order_rank, subject, verdict))
+                kind = (_SERVICE, not address)  # one with an address is more particular
+                found.append((verdict.fate, kind, order_rank, operation, service, verdict))
         if not found:
             return NOTHING
-        fate, kind, _, subject, verdict = min(found)
-        if kind == _SERVICE:
-            subject %= len(self.service_families)
-        return fate, verdict.operation, verdict.order, kind, subject, verdict.volume
+        fate, (kind_number, _), _, operation, subject, verdict = min(found)
+        return fate, operation, verdict.order, kind_number, subject, verdict.volume
 
-    def _domains(self, name: bytes, now_us: int) -> list[tuple[int, int, Rank, int, Verdict]]:
+    def _domains(self, name: bytes, now_us: int) -> list[Candidate]:
         index = self.index
-        found = []
-        for operation, rows in index.find(name).items():
-            number = self.operations.index(index.operations[operation])
-            for row in rows:
+        found: list[Candidate] = []
+        for index_operation, rows in index.find(name).items():
+            operation = self.index_operations[index_operation]
+            if _excepted(name, self._plans[operation].exceptions):
+                continue
+            for row in rows:  # their windows do not overlap
                 term = index.terms_of_rows[row]
                 if index.term_in[term] <= now_us < index.term_out[term]:
-                    if not _excepted(name, self._plans[number].exceptions):
-                        verdict, order_rank = self._ask(number, now_us)
-                        found.append((verdict.fate, _DOMAIN, order_rank, row, verdict))
-                    break
+                    verdict, order_rank = self._ask(operation, now_us)
+                    found.append((verdict.fate, (_DOMAIN, False), order_rank, operation, row, verdict))
         return found
 
     def _ask(self, operation: int, now_us: int) -> tuple[Verdict, Rank]:
@@ -211,41 +213,52 @@ def _decider(rules: Rules) -> Callable[[bytes | None, int, bytes, int, int], Dec
     mask, starts, offsets, names = index.mask, index.buckets, index.name_offsets, index.names
     terms, deeper, term_in, term_out = index.terms_of_rows, index.deeper, index.term_in, index.term_out
     operations = index.operations_of_terms
-    # only operations without exceptions are decided inline
-    plans = [
-        plan if not plan.exceptions else None
-        for plan in (rules._plans[rules.operations.index(name)] for name in index.operations)  # noqa: SLF001
-    ]
+    plans = [rules.plan(number) for number in rules.index_operations]
     services = bool(rules.service_families)
     slowly = rules.decide_slowly
     find_order = bisect_right
     checksum = crc32
 
     def decide(name: bytes | None, transport: int, dst: bytes, dst_port: int, now_us: int) -> Decision:
-        if name is not None:
-            cut = name.rfind(b".", 0, max(name.rfind(b"."), 0)) + 1
-            suffix = name[cut:] if cut else name
+        if name is None:
+            return slowly(None, transport, dst, dst_port, now_us) if services else NOTHING
+        cut = name.rfind(b".", 0, max(name.rfind(b"."), 0)) + 1
+        suffix = name[cut:] if cut else name
+        best = -1
+        listed_term = MARKER
+        while True:
             bucket = checksum(suffix) & mask
             row = starts[bucket]
             beyond = starts[bucket + 1]
-            while row < beyond:
-                if names[offsets[row] : offsets[row + 1]] == suffix:
-                    break
+            while row < beyond and names[offsets[row] : offsets[row + 1]] != suffix:
                 row += 1
-            else:
-                return slowly(None, transport, dst, dst_port, now_us) if services else NOTHING
+            if row >= beyond:
+                break  # neither this name is listed nor any that ends in it
             term = terms[row]
-            plan = plans[operations[term]]
-            if term == MARKER or plan is None or deeper[row]:
+            if term != MARKER:
+                following = row + 1
+                if following < beyond and names[offsets[following] : offsets[following + 1]] == suffix:
+                    return slowly(name, transport, dst, dst_port, now_us)  # several windows or operations
+                if best >= 0 and operations[term] != operations[listed_term]:
+                    return slowly(name, transport, dst, dst_port, now_us)  # nested, of several operations
+                best = row
+                listed_term = term
+            if not cut:
+                break
+            labels = deeper[row]
+            if not labels:
+                break
+            parts = name.rsplit(b".", labels)
+            if len(parts) < labels:
+                break
+            cut = len(parts[0]) + 1 if len(parts) > labels else 0
+            suffix = name[cut:]
+        if best >= 0 and term_in[listed_term] <= now_us < term_out[listed_term]:
+            plan = plans[operations[listed_term]]
+            fate, operation, order, volume = plan.verdicts[find_order(plan.edges, now_us)]
+            if plan.exceptions or (fate and services):
                 return slowly(name, transport, dst, dst_port, now_us)
-            # neighbours with the same name: several windows or several operations
-            following = row + 1
-            if following < beyond and names[offsets[following] : offsets[following + 1]] == suffix:
-                return slowly(name, transport, dst, dst_port, now_us)
-            if term_in[term] <= now_us < term_out[term]:
-                fate, operation, order, volume = plan.verdicts[find_order(plan.edges, now_us)]
-                if not fate or not services:
-                    return fate, operation, order, _DOMAIN, row, volume
-        return slowly(name, transport, dst, dst_port, now_us) if services else NOTHING
+            return fate, operation, order, _DOMAIN, best, volume
+        return slowly(None, transport, dst, dst_port, now_us) if services else NOTHING
 
     return decide

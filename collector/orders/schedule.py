@@ -16,13 +16,15 @@ import csv
 import io
 import re
 from array import array
-from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from collector.ground.codes import Action
 from collector.ground.errors import Problem
 from collector.orders.instants import ALWAYS_US, NEVER_US, parse_us
 from collector.orders.names import listable, name_flaw
+
+if TYPE_CHECKING:
+    import _csv
 
 COLUMNS = ("domain", "family", "action", "registry", "valid_from", "valid_until")
 
@@ -37,6 +39,8 @@ FAMILY = re.compile(r"[a-z0-9](?:[a-z0-9._/+-]{0,62}[a-z0-9+])?", re.ASCII)
 """A family's name: as published (`bugat/dridex` is one), and never a formula to a spreadsheet."""
 
 FAMILY_WORDS = "1 to 64 of a-z, 0-9 and . _ / + -, beginning with a letter or digit"
+
+_FORMULA = ("=", "+", "-", "@")
 
 _ACTIONS = {action.name.lower(): action for action in Action}
 
@@ -101,33 +105,31 @@ class Schedule:
             self.term_list.append(term)
         return number
 
-    def _read_rows(self, rows: "Iterator[list[str]]", terms: "_Terms", clerk: "_Clerk") -> None:
+    def _read_rows(self, rows: "_csv.Reader", terms: "_Terms", clerk: "_Clerk") -> None:
         append_name, append_term, append_line = self.names.append, self.terms.append, self.lines.append
         known: dict[tuple[str, ...], int] = {}
         for row in rows:
             if len(row) != len(COLUMNS):
                 if row:
-                    clerk.tell(
-                        rows.line_num,  # type: ignore[attr-defined]
-                        f"{len(row)} columns",
-                        f"{len(COLUMNS)} columns: {','.join(COLUMNS)}",
-                        "add or remove commas; an unbounded date is an empty column",
-                    )
+                    found, expected = f"{len(row)} columns", f"{len(COLUMNS)} columns: {','.join(COLUMNS)}"
+                    remedy = "add or remove commas; an unbounded date is an empty column"
+                    clerk.tell(rows.line_num, found, expected, remedy)
                 continue
-            key = (row[1], row[2], row[3], row[4], row[5])
+            domain, family, action, registry, valid_from, valid_until = row
+            key = (family, action, registry, valid_from, valid_until)
             number = known.get(key)
             if number is None:
-                number = terms.number(key, rows.line_num, clerk)  # type: ignore[attr-defined]
+                number = terms.number(key, rows.line_num, clerk)
                 if number < 0:
                     continue  # not remembered: each of its lines is told or counted
                 known[key] = number
-            name = listable(row[0])
+            name = listable(domain)
             if name is None:
-                clerk.tell(rows.line_num, row[0], *name_flaw(row[0]), column="domain")  # type: ignore[attr-defined]
+                clerk.tell(rows.line_num, domain, *name_flaw(domain), column="domain")
                 continue
             append_name(name.encode("ascii"))
             append_term(number)
-            append_line(rows.line_num)  # type: ignore[attr-defined]
+            append_line(rows.line_num)
 
 
 class _Terms:
@@ -137,39 +139,62 @@ class _Terms:
         self._schedule = schedule
         self._operation = operation
         self._grace_us = grace_us
+        self._subjects: dict[tuple[str, str, str], tuple[str, int]] = {}
+        self._moments: dict[str, int] = {}
 
-    def number(self, key: tuple[str, ...], line: int, clerk: "_Clerk") -> int:
+    def number(self, key: tuple[str, str, str, str, str], line: int, clerk: "_Clerk") -> int:
         """The term's number, or -1 after telling what is wrong with it."""
         family, action, registry, valid_from, valid_until = key
-        family, action = family.lower(), action.lower()
-        before = clerk.count
-        if not FAMILY.fullmatch(family):
-            clerk.tell(line, family, FAMILY_WORDS, "write the family's usual short name", column="family")
-        if action not in _ACTIONS:
-            clerk.tell(line, action, ", ".join(_ACTIONS), "write what the court ordered", column="action")
-        if len(registry) > REGISTRY_MAX or not registry.isprintable() or registry[:1] in ("=", "+", "-", "@"):
-            clerk.tell(
-                line,
-                registry,
-                f"at most {REGISTRY_MAX} printable characters, no formula",
-                "correct it",
-                column="registry",
-            )
-        from_us = _instant(valid_from, ALWAYS_US, line, "valid_from", clerk)
-        until_us = _instant(valid_until, NEVER_US, line, "valid_until", clerk)
-        if from_us >= until_us and clerk.count == before:
-            clerk.tell(
-                line,
-                f"{valid_from} to {valid_until}",
-                "valid_from before valid_until (which is exclusive)",
-                "exchange the dates, or end a day's domain at 00:00 of the next day",
-                column="valid_until",
-            )
-        if clerk.count != before:
+        told = clerk.count
+        subject = self._subject(family, action, registry, line, clerk)
+        from_us = self._moment(valid_from, ALWAYS_US, line, "valid_from", clerk)
+        until_us = self._moment(valid_until, NEVER_US, line, "valid_until", clerk)
+        if from_us >= until_us and clerk.count == told:
+            found = f"{valid_from} to {valid_until}"
+            expected = "valid_from before valid_until (which is exclusive)"
+            remedy = "exchange the dates; a day's domain ends at 00:00 of the next day"
+            clerk.tell(line, found, expected, remedy, column="valid_until")
+        if clerk.count != told:
             return -1
+        name, number = subject
         return self._schedule.number_of(
-            Term(self._operation, family, int(_ACTIONS[action]), registry, from_us, until_us, self._grace_us)
+            Term(self._operation, name, number, registry, from_us, until_us, self._grace_us)
         )
+
+    def _subject(
+        self, family: str, action: str, registry: str, line: int, clerk: "_Clerk"
+    ) -> tuple[str, int]:
+        key = family, action, registry
+        if key in self._subjects:
+            return self._subjects[key]
+        told = clerk.count
+        if not FAMILY.fullmatch(family.lower()):
+            clerk.tell(line, family, FAMILY_WORDS, "write the family's usual short name", column="family")
+        number = _ACTIONS.get(action.lower())
+        if number is None:
+            expected = ", ".join(_ACTIONS)
+            clerk.tell(line, action, expected, "write what the court ordered", column="action")
+        if len(registry) > REGISTRY_MAX or not registry.isprintable() or registry.startswith(_FORMULA):
+            expected = f"at most {REGISTRY_MAX} printable characters that do not begin as a formula"
+            clerk.tell(line, registry, expected, "write the registry's short name", column="registry")
+        if clerk.count != told or number is None:
+            return "", -1
+        return self._subjects.setdefault(key, (family.lower(), int(number)))
+
+    def _moment(self, text: str, unbounded: int, line: int, column: str, clerk: "_Clerk") -> int:
+        if not text:
+            return unbounded
+        known = self._moments.get(text)
+        if known is not None:
+            return known
+        moment = parse_us(text)
+        if moment is None:
+            expected = (
+                "an RFC 3339 date (2026-11-01) or instant with its zone (2026-11-01T00:00:00Z), or nothing"
+            )
+            clerk.tell(line, text, expected, "write the date so; UTC is Z", column=column)
+            return unbounded
+        return self._moments.setdefault(text, moment)
 
 
 class _Clerk:
@@ -205,19 +230,3 @@ def quoted(text: str) -> str:
     """A wrong value as it can be printed: escaped, and cut when long."""
     shown = text.encode("unicode_escape").decode("ascii") if not text.isprintable() else text
     return repr(shown if len(shown) <= FOUND_MAX else shown[:FOUND_MAX] + "…") if text else "nothing"
-
-
-def _instant(text: str, unbounded: int, line: int, column: str, clerk: _Clerk) -> int:
-    if not text:
-        return unbounded
-    moment = parse_us(text)
-    if moment is None:
-        clerk.tell(
-            line,
-            text,
-            "an RFC 3339 date (2026-11-01) or instant with its zone (2026-11-01T00:00:00Z), or nothing",
-            "write the date so; UTC is Z",
-            column=column,
-        )
-        return unbounded
-    return moment

@@ -203,9 +203,12 @@ def _coded(
 ) -> pa.DictionaryArray:
     """Each row's word, by number; the dictionary holds the words in use only. `count` numbers exist."""
     _check(field, numbers, count, stream)
-    used = np.unique(numbers) if count > len(numbers) else np.flatnonzero(np.bincount(numbers, minlength=1))
-    codes = np.searchsorted(used, numbers).astype(np.int32)
-    return _dictionary(codes, pa.array([word(int(number)) for number in used], pa.string()))
+    if count > len(numbers):  # pairs may be many more than rows
+        used, codes = np.unique(numbers, return_inverse=True)
+    else:
+        seen = np.bincount(numbers, minlength=1) > 0
+        used, codes = np.flatnonzero(seen), (np.cumsum(seen) - 1)[numbers]
+    return _dictionary(codes.astype(np.int32), pa.array([word(int(number)) for number in used], pa.string()))
 
 
 def _dictionary(codes: Numbers, words: pa.StringArray, absent: Numbers | None = None) -> pa.DictionaryArray:

@@ -114,7 +114,7 @@ def test_repeating_the_step_gives_the_same_bytes_under_the_same_name(rules, tmp_
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_no_chance_gets_into_the_file(share, rules, tmp_path, monkeypatch):
     """The same bytes again and again, whether names are in a dictionary or not, null domains among them."""
-    monkeypatch.setattr(write, "DISTINCT_SHARE_MAX", share)
+    monkeypatch.setattr(write, "DISTINCT_SHARE_MAX", {"src_ip": share, "domain": share})
     contents = set()
     for place in range(10):
         [segment] = write_segments(tmp_path / str(place), many(500, rules), 7, STREAM, rules)

@@ -152,7 +152,8 @@ class Committer:
         for sock, answer in held:
             try:
                 if answer:
-                    sock.send(answer)
+                    # MSG_MORE lets the answer wait for the FIN that follows: one segment instead of two.
+                    sock.send(answer, socket.MSG_MORE)
                 sock.shutdown(socket.SHUT_WR)
             except OSError:
                 sock.close()  # the client has gone; its record stands

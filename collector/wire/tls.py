@@ -14,6 +14,8 @@ Reading stops at the first length that does not fit into what encloses it. The n
 because each stood in a well-formed place; nothing after it is trusted.
 """
 
+import struct
+
 from collector.wire.name import canonical
 from collector.wire.verdict import NONE, TLS, TOO_LONG, Verdict, judge
 
@@ -27,6 +29,8 @@ _RECORD_HEADER = 5  # bytes
 _MESSAGE_HEADER = 4  # bytes
 _CLIENT_HELLO = 1
 _HOST_NAME = 0
+_SERVER_NAME = 0
+_two_numbers = struct.Struct("!HH").unpack_from
 
 
 class Hello:
@@ -97,13 +101,14 @@ def server_names(hello: bytes, whole: int) -> list[bytes]:
     if end > whole:
         return names
     at += 2
-    while at + 4 <= size:
-        first = at + 4
-        after = first + (hello[at + 2] << 8 | hello[at + 3])
-        if after > end or after > size:
+    arrived = min(end, size)
+    while at + 4 <= arrived:
+        extension, length = _two_numbers(hello, at)
+        after = at + 4 + length
+        if after > arrived:
             break
-        if not hello[at] and not hello[at + 1]:
-            entries = _entries(hello[first:after])
+        if extension == _SERVER_NAME:
+            entries = _entries(hello[at + 4 : after])
             if entries is None:
                 break
             names += entries

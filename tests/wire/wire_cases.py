@@ -350,6 +350,8 @@ CASES: dict[str, list[bytes | tuple[bytes, bytes]]] = {
     "T08": [
         records(hello(tail=b"\xff\xff" + SNI)),
         records(hello(tail=vector(2, SNI)[:-1])),
+        records(hello(tail=(len(SNI) - 1).to_bytes(2, "big") + SNI)),
+        records(hello(tail=vector(2, GREASE) + SNI)),
         records(hello(tail=vector(2, b"\x00\x17\xff\xff" + SNI))),
         records(hello(extension(0, b"\xff\xff\0\0\x01a"), SNI)),
         records(hello(extension(0, vector(2, b"\0\0\xffa")))),

@@ -137,15 +137,29 @@ class Collector:
     def start(self, wait: float = 15.0) -> "Collector":
         """Start and wait until machines are answered."""
         self.write_config()
-        command = [*self.wrapper, str(PENTRAP), "serve", "--config", str(self.config), "--log-level", self.log_level]
+        command = [
+            *self.wrapper,
+            str(PENTRAP),
+            "serve",
+            "--config",
+            str(self.config),
+            "--log-level",
+            self.log_level,
+        ]
         self.log = self.log_file.open("ab")
         self.process = subprocess.Popen(
-            command, stderr=self.log, stdout=self.log, env=os.environ | self.environment, start_new_session=True
+            command,
+            stderr=self.log,
+            stdout=self.log,
+            env=os.environ | self.environment,
+            start_new_session=True,
         )
         until = time.monotonic() + wait
         while time.monotonic() < until:
             if self.process.poll() is not None:
-                raise AssertionError(f"serve ended with {self.process.returncode}: {self.log_file.read_text()}")
+                raise AssertionError(
+                    f"serve ended with {self.process.returncode}: {self.log_file.read_text()}"
+                )
             with contextlib.suppress(OSError, ValueError):
                 if self.ready()["ready"]:
                     return self
@@ -174,11 +188,16 @@ class Collector:
         """Counted fates, those that are not zero, plus `accepted` and `open`; the equation is asserted."""
         samples = self.metrics()
         prefix = "pentrap_checkins_total{fate="
-        fates = {key[len(prefix) : -1]: int(value) for key, value in samples.items() if key.startswith(prefix)}
+        fates = {
+            key[len(prefix) : -1]: int(value) for key, value in samples.items() if key.startswith(prefix)
+        }
         accepted = int(sum(v for k, v in samples.items() if k.startswith("pentrap_checkins_accepted_total")))
         still_open = int(samples["pentrap_checkins_open"])
         assert accepted == sum(fates.values()) + still_open, (accepted, fates, still_open)
-        return {key: value for key, value in fates.items() if value} | {"accepted": accepted, "open": still_open}
+        return {key: value for key, value in fates.items() if value} | {
+            "accepted": accepted,
+            "open": still_open,
+        }
 
     def settled_fates(self, accepted: int, wait: float = 10.0) -> dict[str, int]:
         """`fates` once `accepted` check-ins have all got theirs."""
@@ -240,7 +259,9 @@ class Collector:
         self.kill()
 
 
-def exchange(port: int, *pieces: bytes, host: str = "127.0.0.1", pause: float = 0.03, finish: bool = False) -> bytes:
+def exchange(
+    port: int, *pieces: bytes, host: str = "127.0.0.1", pause: float = 0.03, finish: bool = False
+) -> bytes:
     """Send pieces one by one, read until the collector's FIN; what it answered. Raises ConnectionResetError on RST."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as sock:

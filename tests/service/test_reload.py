@@ -1,0 +1,118 @@
+"""SIGHUP swaps the rules whole or not at all, while machines are answered."""
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+
+from collectors import Collector, exchange, get, write_operation
+
+
+def audit(collector: Collector) -> list[dict[str, object]]:
+    """The audit log's entries."""
+    return [json.loads(line) for line in (collector.data / "audit/log.jsonl").read_text().splitlines()]
+
+
+def wait_for(what: str, collector: Collector, count: int) -> None:
+    """Until the log says `what` for the count-th time."""
+    until = time.monotonic() + 10
+    while collector.log_file.read_text().count(what) < count:
+        assert time.monotonic() < until, collector.log_file.read_text()
+        time.sleep(0.02)
+
+
+def test_a_new_schedule_replaces_the_old_one(collector: Collector) -> None:
+    """After a reload the new domains are recorded and the old ones are not; rows made before keep their domain."""
+    exchange(collector.port, get(b"evil-one.com"))
+    schedule = "domain,family,action,registry,valid_from,valid_until\naaa-first.com,tinba,redirect,r,,\nzzz-new.com,matsnu,redirect,r,,\n"
+    write_operation(collector.folder / "operations", schedule=schedule)
+    collector.reload()
+    wait_for("orders_loaded", collector, 2)
+    time.sleep(0.2)
+    exchange(collector.port, get(b"zzz-new.com"))
+    exchange(collector.port, get(b"evil-one.com"))
+    fates = collector.settled_fates(3)
+    assert (fates["recorded"], fates["suppressed_scope"]) == (2, 1)
+    collector.stop()
+    assert [(row["domain"], row["family"]) for row in collector.rows()] == [
+        ("evil-one.com", "andromeda"),
+        ("zzz-new.com", "matsnu"),
+    ]
+
+
+def test_a_journal_that_outlives_its_rules_keeps_their_meaning(collector: Collector) -> None:
+    """Killed after a reload, before sealing: recovery reads each journal by the rules that its header names."""
+    collector.stop()
+    collector.settings["segments.seal_seconds"] = 600
+    collector.start()
+    exchange(collector.port, get(b"evil-two.net"))
+    schedule = "domain,family,action,registry,valid_from,valid_until\naaa-first.com,tinba,redirect,r,,\n"
+    write_operation(collector.folder / "operations", schedule=schedule)
+    collector.reload()
+    wait_for("orders_loaded", collector, 3)
+    time.sleep(0.2)
+    exchange(collector.port, get(b"aaa-first.com"))
+    collector.kill()
+    collector.settings["segments.seal_seconds"] = 1
+    collector.start()
+    collector.stop()
+    assert sorted((row["domain"], row["family"]) for row in collector.rows()) == [
+        ("aaa-first.com", "tinba"),
+        ("evil-two.net", "urlzone"),
+    ]
+
+
+def test_a_bad_new_file_leaves_the_old_rules_in_force(collector: Collector) -> None:
+    """An order of 61 days is refused, loudly, and everything goes on as before."""
+    starts = datetime.now(UTC).replace(microsecond=0)
+    write_operation(collector.folder / "operations", starts=starts, ends=starts + timedelta(days=61))
+    collector.reload()
+    wait_for("operations_refused_old_ones_stay", collector, 1)
+    assert b"malware" in exchange(collector.port, get())
+    assert collector.settled_fates(1)["recorded"] == 1
+    assert [entry["event"] for entry in audit(collector)].count("orders_loaded") == 1
+
+
+def test_outside_an_order_machines_are_answered_and_not_recorded(collector: Collector) -> None:
+    """After an order that has ended is loaded: the operation's answer goes on, suppressed_window, recording 0, ready."""
+    ended = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=1)
+    write_operation(collector.folder / "operations", starts=ended - timedelta(days=59), ends=ended)
+    collector.reload()
+    wait_for("orders_loaded", collector, 2)
+    time.sleep(0.2)
+    assert b"malware" in exchange(collector.port, get())
+    assert collector.settled_fates(1)["suppressed_window"] == 1
+    ready = collector.ready()
+    assert (ready["ready"], ready["recording"], ready["not_recording_because"]) == (
+        True,
+        False,
+        ["no order in force"],
+    )
+    assert collector.metrics()["pentrap_recording"] == 0
+
+
+def test_no_operation_at_all_still_answers(collector: Collector) -> None:
+    """With every operation file gone the default answer goes out and nothing is recorded."""
+    for path in (collector.folder / "operations").iterdir():
+        path.unlink()
+    collector.reload()
+    wait_for("orders_loaded", collector, 2)
+    time.sleep(0.2)
+    assert exchange(collector.port, get()).startswith(b"HTTP/1.1 200")
+    assert collector.settled_fates(1)["suppressed_scope"] == 1
+
+
+def test_the_audit_file_tells_the_life_of_a_collector(collector: Collector) -> None:
+    """Installed, started with its configuration and hash, orders loaded, stopped with its counts; numbered without gaps."""
+    exchange(collector.port, get())
+    collector.stop()
+    entries = audit(collector)
+    assert [entry["event"] for entry in entries] == ["installed", "started", "orders_loaded", "stopped"]
+    assert [entry["number"] for entry in entries] == [1, 2, 3, 4]
+    assert entries[1]["configuration"] == collector.config.read_text()
+    assert entries[2]["orders"] == ["op-1"]
+    assert (entries[3]["accepted"], entries[3]["recorded"], entries[3]["open"], entries[3]["clean"]) == (
+        1,
+        1,
+        0,
+        True,
+    )

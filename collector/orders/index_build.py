@@ -10,15 +10,15 @@ import struct
 import zlib
 from array import array
 from collections.abc import Iterable
-from itertools import accumulate, pairwise
-from operator import itemgetter
+from itertools import accumulate, compress, count, islice, repeat
+from operator import eq, itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from collector.ground import files
 from collector.ground.codes import Action
 from collector.ground.errors import ConfigurationError, Problem
-from collector.orders.index import HEADER_AT, MAGIC, MARKER, PAGE, SECTIONS, verify
+from collector.orders.index import HEADER_AT, MAGIC, MARKER, PAGE, SECTIONS, WINDOW, verify
 from collector.orders.instants import to_text
 from collector.orders.schedule import PROBLEMS_MAX, Schedule, Term
 from collector.orders.windows import Span, first_overlap, spans
@@ -119,7 +119,7 @@ def _spans_of_rows(schedule: Schedule, rows: _Rows) -> _Spans:
     numbers = schedule.terms
     of_rows = array("I", (numbers[row] + 1 if row != _MARKER_SEQUENCE else 0 for row in rows.sequence))
     problems: list[Problem] = []
-    repeated = [place for place, (one, two) in enumerate(pairwise(rows.names), 1) if one == two]
+    repeated = list(compress(count(1), map(eq, rows.names, islice(rows.names, 1, None))))
     for first, beyond in _runs(repeated):
         group = [(schedule.term_list[numbers[row]], row) for row in rows.sequence[first:beyond]]
         for place, span in enumerate(_arrange(schedule, group, problems), first):
@@ -191,7 +191,7 @@ def _write(rows: _Rows, deeper: dict[bytes, int], made: _Spans, operations: list
     table = [_MARKER_SPAN, *sorted(set(made.spans) - {_MARKER_SPAN})]
     place_of = {span: place for place, span in enumerate(table)}
     numbers = [place_of[span] for span in made.spans]
-    names, step = rows.names, deeper.get
+    names = rows.names
     families = sorted({span.family for span in table})
     registries = sorted({span.registry for span in table})
     family_number = {family: place for place, family in enumerate(families)}
@@ -200,12 +200,11 @@ def _write(rows: _Rows, deeper: dict[bytes, int], made: _Spans, operations: list
         "buckets": rows.bucket_starts,
         "name_offsets": array("i", accumulate(map(len, names), initial=0)),
         "terms_of_rows": array("I", map(numbers.__getitem__, made.of_rows)),
-        "deeper": array("B", (step(name, 0) for name in names) if deeper else bytes(len(names))),
+        "deeper": array("B", map(deeper.get, names, repeat(0))),
         "names": b"".join(names),
         "term_from": array("q", (span.from_us for span in table)),
         "term_until": array("q", (span.until_us for span in table)),
-        "term_in": array("q", (span.in_us for span in table)),
-        "term_out": array("q", (span.out_us for span in table)),
+        "term_windows": b"".join(WINDOW.pack(span.in_us, span.out_us, span.operation) for span in table),
         "term_operation": array("H", (span.operation for span in table)),
         "term_family": array("H", (family_number[span.family] for span in table)),
         "term_registry": array("H", (registry_number[span.registry] for span in table)),
@@ -216,9 +215,7 @@ def _write(rows: _Rows, deeper: dict[bytes, int], made: _Spans, operations: list
         "families": families,
         "registries": registries,
         "rows": len(names),
-        "domains": len(names)
-        - sum(1 for one, two in pairwise(names) if one == two)
-        - made.of_rows.count(MARKER),
+        "domains": len(names) - sum(map(eq, names, islice(names, 1, None))) - made.of_rows.count(MARKER),
         "terms": len(table),
     }
     files.publish(target, lambda path: _write_file(path, sections, facts))

@@ -8,9 +8,9 @@ it is out of date or `block`: the court spoke about it in particular. Where some
 is in force, the operation whose answer is sent is found by the same rule over all its orders, whenever they
 are; one without orders comes last, by name.
 
-The common case (one window for the last two labels, in one operation) runs inline on views of the mapped
-index with no object made but the suffix, the name read and the result; everything else takes `_Slow`, which
-is plain.
+The common case (one operation with domains, no exceptions) runs inline on views of the mapped index and
+makes no object but the name read, one window and the result; everything else takes `decide_slowly`, which
+is plain. Tests hold the two against each other and against a model.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from zlib import crc32
 
 from collector.ground.codes import Fate, Kind
 from collector.ground.errors import CorruptError
-from collector.orders.index import MARKER, Index
+from collector.orders.index import MARKER, WINDOW, Index
 from collector.orders.timeline import OrderWindow, Rank, rank, timeline
 
 Decision = tuple[int, int, int, int, int, bool]
@@ -98,10 +98,10 @@ class Rules:
             )
             for number, operation in enumerate(document["operations"])
         ]
-        self._ports: dict[int, list[tuple[bytes, int, int]]] = {}
+        self.ports: dict[int, list[tuple[bytes, int, int]]] = {}
         for number, service in enumerate(document["services"]):
             entry = (bytes.fromhex(service["address"]), number, service["operation"])
-            self._ports.setdefault(service["port"] << 8 | service["transport"], []).append(entry)
+            self.ports.setdefault(service["port"] << 8 | service["transport"], []).append(entry)
         self.decide: Callable[[bytes | None, int, bytes, int, int], Decision] = _decider(self)
 
     @classmethod
@@ -123,7 +123,7 @@ class Rules:
 
     def lists_service(self, transport: int, dst: bytes, dst_port: int) -> bool:
         """Whether a service is listed here: then a silent connection is a check-in too."""
-        listed = self._ports.get(dst_port << 8 | transport)
+        listed = self.ports.get(dst_port << 8 | transport)
         return listed is not None and any(address in (b"", dst) for address, _, _ in listed)
 
     def orders_in_force(self, now_us: int) -> list[OrderState]:
@@ -148,9 +148,11 @@ class Rules:
     def decide_slowly(
         self, name: bytes | None, transport: int, dst: bytes, dst_port: int, now_us: int
     ) -> Decision:
-        """`decide` in full generality: several windows, nested names, several operations, exceptions, services."""
+        """`decide` in full generality: several windows, nested names, several operations, exceptions,
+        services.
+        """
         found = [] if name is None else self._domains(name, now_us)
-        for address, service, operation in self._ports.get(dst_port << 8 | transport, ()):
+        for address, service, operation in self.ports.get(dst_port << 8 | transport, ()):
             if address in (b"", dst):
                 verdict, order_rank = self._ask(operation, now_us)
                 kind = (_SERVICE, not address)  # one with an address is more particular
@@ -168,8 +170,10 @@ class Rules:
             if _excepted(name, self._plans[operation].exceptions):
                 continue
             for row in rows:  # their windows do not overlap
-                term = index.terms_of_rows[row]
-                if index.term_in[term] <= now_us < index.term_out[term]:
+                in_us, out_us, _ = WINDOW.unpack_from(
+                    index.term_windows, index.terms_of_rows[row] * WINDOW.size
+                )
+                if in_us <= now_us < out_us:
                     verdict, order_rank = self._ask(operation, now_us)
                     found.append((verdict.fate, (_DOMAIN, False), order_rank, operation, row, verdict))
         return found
@@ -211,54 +215,70 @@ def _decider(rules: Rules) -> Callable[[bytes | None, int, bytes, int, int], Dec
     """The hot path, as a closure: its cells are read faster than attributes."""
     index = rules.index
     mask, starts, offsets, names = index.mask, index.buckets, index.name_offsets, index.names
-    terms, deeper, term_in, term_out = index.terms_of_rows, index.deeper, index.term_in, index.term_out
-    operations = index.operations_of_terms
+    terms, deeper, windows = index.terms_of_rows, index.deeper, index.term_windows
     plans = [rules.plan(number) for number in rules.index_operations]
-    services = bool(rules.service_families)
+    ports = rules.ports
+    several = len(index.operations) > 1
     slowly = rules.decide_slowly
     find_order = bisect_right
     checksum = crc32
+    window_of, size = WINDOW.unpack_from, WINDOW.size
 
     def decide(name: bytes | None, transport: int, dst: bytes, dst_port: int, now_us: int) -> Decision:
-        if name is None:
-            return slowly(None, transport, dst, dst_port, now_us) if services else NOTHING
-        cut = name.rfind(b".", 0, max(name.rfind(b"."), 0)) + 1
-        suffix = name[cut:] if cut else name
-        best = -1
-        listed_term = MARKER
-        while True:
+        if name is not None:
+            # The host itself first: where it is listed, nothing longer can be, and its labels need no counting.
+            bucket = checksum(name) & mask
+            row = starts[bucket]
+            beyond = starts[bucket + 1]
+            while row != beyond:
+                if names[offsets[row] : offsets[row + 1]] == name:
+                    break
+                row += 1
+            if row == beyond or terms[row] == MARKER:
+                row, beyond = suffix_row(name)
+            if row >= 0 and several:
+                return slowly(name, transport, dst, dst_port, now_us)
+            while row >= 0:
+                in_us, out_us, number = window_of(windows, terms[row] * size)
+                if in_us <= now_us < out_us:
+                    edges, verdicts, _, exceptions = plans[number]
+                    fate, operation, order, volume = verdicts[find_order(edges, now_us)]
+                    if exceptions or (fate and ports):
+                        return slowly(name, transport, dst, dst_port, now_us)
+                    return fate, operation, order, _DOMAIN, row, volume
+                # the same name may have another window in the next row
+                start, end = offsets[row], offsets[row + 1]
+                row += 1
+                if row == beyond or names[end : offsets[row + 1]] != names[start:end]:
+                    break
+        if (dst_port << 8 | transport) in ports:
+            return slowly(None, transport, dst, dst_port, now_us)
+        return NOTHING
+
+    def suffix_row(name: bytes) -> tuple[int, int]:
+        """First row of the longest listed name that a host ends in, and the end of its bucket; -1: none."""
+        best = end = -1
+        cut = name.rfind(b".", 0, name.rfind(b".")) + 1
+        while cut:
+            suffix = name[cut:]
             bucket = checksum(suffix) & mask
             row = starts[bucket]
             beyond = starts[bucket + 1]
-            while row < beyond and names[offsets[row] : offsets[row + 1]] != suffix:
+            while row != beyond:
+                if names[offsets[row] : offsets[row + 1]] == suffix:
+                    break
                 row += 1
-            if row >= beyond:
+            else:
                 break  # neither this name is listed nor any that ends in it
-            term = terms[row]
-            if term != MARKER:
-                following = row + 1
-                if following < beyond and names[offsets[following] : offsets[following + 1]] == suffix:
-                    return slowly(name, transport, dst, dst_port, now_us)  # several windows or operations
-                if best >= 0 and operations[term] != operations[listed_term]:
-                    return slowly(name, transport, dst, dst_port, now_us)  # nested, of several operations
-                best = row
-                listed_term = term
-            if not cut:
-                break
+            if terms[row] != MARKER:
+                best, end = row, beyond
             labels = deeper[row]
             if not labels:
                 break
             parts = name.rsplit(b".", labels)
-            if len(parts) < labels:
-                break
-            cut = len(parts[0]) + 1 if len(parts) > labels else 0
-            suffix = name[cut:]
-        if best >= 0 and term_in[listed_term] <= now_us < term_out[listed_term]:
-            plan = plans[operations[listed_term]]
-            fate, operation, order, volume = plan.verdicts[find_order(plan.edges, now_us)]
-            if plan.exceptions or (fate and services):
-                return slowly(name, transport, dst, dst_port, now_us)
-            return fate, operation, order, _DOMAIN, best, volume
-        return slowly(None, transport, dst, dst_port, now_us) if services else NOTHING
+            if len(parts) <= labels:
+                break  # the host is not longer than the next listed name, and it is not listed itself
+            cut = len(parts[0]) + 1
+        return best, end
 
     return decide

@@ -42,6 +42,8 @@ FAMILY_WORDS = "1 to 64 of a-z, 0-9 and . _ / + -, beginning with a letter or di
 
 _FORMULA = ("=", "+", "-", "@")
 
+_NONE: dict[tuple[str, str], int] = {}
+
 _ACTIONS = {action.name.lower(): action for action in Action}
 
 
@@ -68,7 +70,6 @@ class Schedule:
         self.lines = array("I")
         self.term_list: list[Term] = []
         self.problems: list[Problem] = []
-        self._numbers: dict[Term, int] = {}
         self._starts: list[tuple[int, str]] = []
 
     def place_of(self, row: int) -> tuple[str, int]:
@@ -98,16 +99,8 @@ class Schedule:
             )
         self.problems += clerk.report()
 
-    def number_of(self, term: Term) -> int:
-        """A term's number, given on first sight."""
-        number = self._numbers.setdefault(term, len(self.term_list))
-        if number == len(self.term_list):
-            self.term_list.append(term)
-        return number
-
     def _read_rows(self, rows: "_csv.Reader", terms: "_Terms", clerk: "_Clerk") -> None:
         append_name, append_term, append_line = self.names.append, self.terms.append, self.lines.append
-        known: dict[tuple[str, ...], int] = {}
         for row in rows:
             if len(row) != len(COLUMNS):
                 if row:
@@ -116,13 +109,13 @@ class Schedule:
                     clerk.tell(rows.line_num, found, expected, remedy)
                 continue
             domain, family, action, registry, valid_from, valid_until = row
-            key = (family, action, registry, valid_from, valid_until)
-            number = known.get(key)
-            if number is None:
-                number = terms.number(key, rows.line_num, clerk)
+            number = terms.known.get((family, action, registry), _NONE).get((valid_from, valid_until), -1)
+            if number < 0:
+                number = terms.number(
+                    family, action, registry, (valid_from, valid_until), rows.line_num, clerk
+                )
                 if number < 0:
-                    continue  # not remembered: each of its lines is told or counted
-                known[key] = number
+                    continue
             name = listable(domain)
             if name is None:
                 clerk.tell(rows.line_num, domain, *name_flaw(domain), column="domain")
@@ -136,65 +129,60 @@ class _Terms:
     """Turns the columns beside the domain into a term, once per distinct text."""
 
     def __init__(self, schedule: Schedule, operation: int, grace_us: int) -> None:
-        self._schedule = schedule
+        self.known: dict[tuple[str, str, str], dict[tuple[str, str], int]] = {}
+        """Numbers by the text of the columns. What was refused is not here, so that each of its lines is told."""
+        self._terms = schedule.term_list
         self._operation = operation
         self._grace_us = grace_us
-        self._subjects: dict[tuple[str, str, str], tuple[str, int]] = {}
-        self._moments: dict[str, int] = {}
+        self._windows: dict[tuple[str, str], tuple[int, int]] = {}
 
-    def number(self, key: tuple[str, str, str, str, str], line: int, clerk: "_Clerk") -> int:
-        """The term's number, or -1 after telling what is wrong with it."""
-        family, action, registry, valid_from, valid_until = key
+    def number(
+        self, family: str, action: str, registry: str, window: tuple[str, str], line: int, clerk: "_Clerk"
+    ) -> int:
+        """The term's number, given on first sight; -1 after telling what is wrong with it."""
         told = clerk.count
-        subject = self._subject(family, action, registry, line, clerk)
-        from_us = self._moment(valid_from, ALWAYS_US, line, "valid_from", clerk)
-        until_us = self._moment(valid_until, NEVER_US, line, "valid_until", clerk)
-        if from_us >= until_us and clerk.count == told:
-            found = f"{valid_from} to {valid_until}"
-            expected = "valid_from before valid_until (which is exclusive)"
-            remedy = "exchange the dates; a day's domain ends at 00:00 of the next day"
-            clerk.tell(line, found, expected, remedy, column="valid_until")
+        of_subject = self.known.get((family, action, registry))
+        if of_subject is None:
+            self._check_subject(family, action, registry, line, clerk)
+        bounds = self._windows.get(window) or self._window(window, line, clerk)
         if clerk.count != told:
             return -1
-        name, number = subject
-        return self._schedule.number_of(
-            Term(self._operation, name, number, registry, from_us, until_us, self._grace_us)
+        if of_subject is None:
+            of_subject = self.known[family, action, registry] = {}
+        of_subject[window] = number = len(self._terms)
+        action_number = int(_ACTIONS[action.lower()])
+        self._terms.append(
+            Term(self._operation, family.lower(), action_number, registry, *bounds, self._grace_us)
         )
+        return number
 
-    def _subject(
-        self, family: str, action: str, registry: str, line: int, clerk: "_Clerk"
-    ) -> tuple[str, int]:
-        key = family, action, registry
-        if key in self._subjects:
-            return self._subjects[key]
-        told = clerk.count
+    def _check_subject(self, family: str, action: str, registry: str, line: int, clerk: "_Clerk") -> None:
         if not FAMILY.fullmatch(family.lower()):
             clerk.tell(line, family, FAMILY_WORDS, "write the family's usual short name", column="family")
-        number = _ACTIONS.get(action.lower())
-        if number is None:
+        if action.lower() not in _ACTIONS:
             expected = ", ".join(_ACTIONS)
             clerk.tell(line, action, expected, "write what the court ordered", column="action")
         if len(registry) > REGISTRY_MAX or not registry.isprintable() or registry.startswith(_FORMULA):
             expected = f"at most {REGISTRY_MAX} printable characters that do not begin as a formula"
             clerk.tell(line, registry, expected, "write the registry's short name", column="registry")
-        if clerk.count != told or number is None:
-            return "", -1
-        return self._subjects.setdefault(key, (family.lower(), int(number)))
 
-    def _moment(self, text: str, unbounded: int, line: int, column: str, clerk: "_Clerk") -> int:
-        if not text:
-            return unbounded
-        known = self._moments.get(text)
-        if known is not None:
-            return known
-        moment = parse_us(text)
-        if moment is None:
-            expected = (
-                "an RFC 3339 date (2026-11-01) or instant with its zone (2026-11-01T00:00:00Z), or nothing"
-            )
-            clerk.tell(line, text, expected, "write the date so; UTC is Z", column=column)
-            return unbounded
-        return self._moments.setdefault(text, moment)
+    def _window(self, window: tuple[str, str], line: int, clerk: "_Clerk") -> tuple[int, int]:
+        told = clerk.count
+        moments = []
+        for text, unbounded, column in zip(window, (ALWAYS_US, NEVER_US), COLUMNS[4:], strict=True):
+            moment = parse_us(text) if text else unbounded
+            if moment is None:
+                expected = "an RFC 3339 date (2026-11-01) or instant with its zone (2026-11-01T00:00:00Z), or nothing"
+                clerk.tell(line, text, expected, "write the date so; UTC is Z", column=column)
+            moments.append(moment or 0)
+        from_us, until_us = moments
+        if from_us >= until_us and clerk.count == told:
+            expected = "valid_from before valid_until (which is exclusive)"
+            remedy = "exchange the dates; a day's domain ends at 00:00 of the next day"
+            clerk.tell(line, " to ".join(window), expected, remedy, column="valid_until")
+        if clerk.count == told:
+            self._windows[window] = from_us, until_us
+        return from_us, until_us
 
 
 class _Clerk:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,11 +22,14 @@ from prometheus_client.parser import text_string_to_metric_families
 PENTRAP = Path(sys.executable).parent / "pentrap"
 ROOT = Path(__file__).resolve().parent.parent
 
-SCHEDULE = """domain,family,action,registry,valid_from,valid_until
-evil-one.com,andromeda,redirect,reg-a,,
+SCHEDULE_HEADER = "domain,family,action,registry,valid_from,valid_until\n"
+SCHEDULE = (
+    SCHEDULE_HEADER
+    + """evil-one.com,andromeda,redirect,reg-a,,
 evil-two.net,urlzone,register,reg-b,,
 blocked.org,citadel,block,reg-b,,
 """
+)
 
 
 def free_port(kind: int = socket.SOCK_STREAM) -> int:
@@ -252,7 +255,7 @@ class Collector:
         """`table` as dictionaries."""
         return self.table().to_pylist()
 
-    def __enter__(self) -> "Collector":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from collectors import PENTRAP, Collector, exchange, get, write_operation
+from collectors import PENTRAP, SCHEDULE_HEADER, Collector, exchange, get, write_operation
 
 
 def pentrap(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -28,7 +28,7 @@ def test_check_explains_a_mistake_as_a_careful_clerk_would(tmp_path: Path) -> No
     made.write_config()
     write_operation(
         tmp_path / "operations",
-        schedule="domain,family,action,registry,valid_from,valid_until\nlocalhost,f,redirect,r,,\n",
+        schedule=SCHEDULE_HEADER + "localhost,f,redirect,r,,\n",
     )
     told = pentrap("check", "--config", str(made.config))
     assert told.returncode == 2

@@ -4,7 +4,7 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 
-from collectors import Collector, exchange, get, write_operation
+from collectors import SCHEDULE_HEADER, Collector, exchange, get, write_operation
 
 
 def audit(collector: Collector) -> list[dict[str, object]]:
@@ -23,7 +23,7 @@ def wait_for(what: str, collector: Collector, count: int) -> None:
 def test_a_new_schedule_replaces_the_old_one(collector: Collector) -> None:
     """After a reload the new domains are recorded and the old ones are not; rows made before keep their domain."""
     exchange(collector.port, get(b"evil-one.com"))
-    schedule = "domain,family,action,registry,valid_from,valid_until\naaa-first.com,tinba,redirect,r,,\nzzz-new.com,matsnu,redirect,r,,\n"
+    schedule = SCHEDULE_HEADER + "aaa-first.com,tinba,redirect,r,,\nzzz-new.com,matsnu,redirect,r,,\n"
     write_operation(collector.folder / "operations", schedule=schedule)
     collector.reload()
     wait_for("orders_loaded", collector, 2)
@@ -45,7 +45,7 @@ def test_a_journal_that_outlives_its_rules_keeps_their_meaning(collector: Collec
     collector.settings["segments.seal_seconds"] = 600
     collector.start()
     exchange(collector.port, get(b"evil-two.net"))
-    schedule = "domain,family,action,registry,valid_from,valid_until\naaa-first.com,tinba,redirect,r,,\n"
+    schedule = SCHEDULE_HEADER + "aaa-first.com,tinba,redirect,r,,\n"
     write_operation(collector.folder / "operations", schedule=schedule)
     collector.reload()
     wait_for("orders_loaded", collector, 3)

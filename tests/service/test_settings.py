@@ -95,7 +95,7 @@ def test_relative_paths_count_from_the_file(tmp_path: Path) -> None:
         ("[manage]\nlisten = '0.0.0.0:9464'", "[manage] listen", "0.0.0.0:9464", "token_file"),
         ("[export]\nat = '25:00'", "[export] at", "25:00", "correct"),
         ("[export]\nstore = 's3://x'", "[export] store", "s3://x", "correct"),
-        ("nonsense", "line 1", "Expected", "syntax"),
+        ("a = = 1", "line 1", "Invalid", "syntax"),
     ],
 )
 def test_each_mistake_is_told_with_its_place(

@@ -111,6 +111,7 @@ def test_more_is_awaited_until_the_last_byte(header):
         b"PROXY TCP6 1::2::",
         b"PROXY TCP6 ::1.2.3.4.",
         b"PROXY TCP4 1.2.3.4\0",
+        b"PROXY TCP6 " + b" ".join([b"2001:0db8:0000:0000:0000:ffff:192.168.100.100"] * 2),
         SIGNATURE[:5] + b"x",
         SIGNATURE + b"\x20",
         SIGNATURE + b"\x11",

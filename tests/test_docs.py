@@ -1,0 +1,68 @@
+"""Documentation is true: what it names exists, and what exists is named."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from collectors import Collector, exchange, get
+
+from collector.cli import VERBS
+from collector.ground.codes import Fate
+from collector.intake.settings import IntakeSettings
+from collector.manage.settings import ManageSettings
+from collector.orders.operation import Annex, DomainFile, Exclusion, Injunction, Order, Service
+from collector.service.settings import SegmentSettings
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+DEPLOY = (ROOT / "deploy/README.md").read_text()
+CONFIG = (ROOT / "config/README.md").read_text()
+
+
+def test_every_setting_is_explained_in_the_committed_file() -> None:
+    """config/pentrap.toml names each key of [intake], [segments] and [manage], but the two that only matter off loopback."""
+    settings = tomllib.loads((ROOT / "config/pentrap.toml").read_text())
+    for section, model, left_out in (
+        ("intake", IntakeSettings, set()),
+        ("segments", SegmentSettings, set()),
+        ("manage", ManageSettings, {"token_file", "open"}),
+    ):
+        assert set(settings[section]) == set(model.model_fields) - left_out
+
+
+def test_every_key_of_an_operation_file_is_named() -> None:
+    """config/README.md names each key of each table."""
+    words = set(re.findall(r"`([a-z_]+)`", CONFIG))
+    for model in (Injunction, DomainFile, Exclusion, Service, Order, Annex):
+        names = {field.alias or name for name, field in model.model_fields.items()}
+        assert names - words <= {"annex"}, model
+
+
+def test_commands_in_the_docs_exist_and_the_other_way_round() -> None:
+    """Each `pentrap VERB` in the docs is a verb; each verb stands in the README."""
+    verbs = {module.__name__.rpartition(".")[2] for module in VERBS}
+    named = set(re.findall(r"pentrap ([a-z]+) --", README + DEPLOY + CONFIG))
+    assert named == verbs
+
+
+def test_make_targets_in_the_readme_exist() -> None:
+    """Each `make TARGET` that the README names is a target of the Makefile."""
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"make (run|test|check|bench|setup|[a-z]+)\b(?=[ `#])", README)) <= targets | {"it"}
+
+
+def test_every_metric_and_fate_is_explained(collector: Collector) -> None:
+    """deploy/README.md names exactly the metrics that a running collector serves, and every fate."""
+    exchange(collector.port, get())
+    served = set(re.findall(r"^# TYPE (pentrap_[a-z_]+)", collector.get("/metrics").decode(), re.MULTILINE))
+    named = set(re.findall(r"`(pentrap_[a-z_]+)", DEPLOY))
+    assert named == served
+    assert {fate.name.lower() for fate in Fate} <= set(re.findall(r"`([a-z_]+)`", DEPLOY))
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    """Each relative link in the four documents names a file that exists."""
+    for name in ("README.md", "ARCHITECTURE.md", "deploy/README.md", "config/README.md", "loadtest/README.md"):
+        folder = (ROOT / name).parent
+        for target in re.findall(r"\]\((?!http)([^)#]+)", (ROOT / name).read_text()):
+            assert (folder / target).exists(), (name, target)

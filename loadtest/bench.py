@@ -11,9 +11,9 @@ import argparse
 import json
 import os
 import random
+import shutil
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from bed import subjects
@@ -21,7 +21,7 @@ from bed.bench_result import machine, ratios, show, summarise
 from bed.names import bench_rows
 from bed.process import StartError
 from bed.site import Site, free_ports, write_schedule, write_site
-from bed.wrk import MissingError, compile_c, need, run_openloop, run_wrk
+from bed.wrk import MissingError, compile_c, need, profiled, run_openloop, run_wrk
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE / "build"
@@ -30,7 +30,6 @@ HOSTS = 4096
 BASELINES = 3
 CANNED_ANSWER = b"HTTP/1.1 200 OK\r\nX-Sinkhole: malware\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 """What the floor sends when no Pentrap takes part."""
-Load = Callable[[int], dict[str, float]]
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
@@ -45,6 +44,9 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--client-core", type=int, default=-1, help="default: the first one")
     parser.add_argument("--only", action="append", default=[], help="a subject; repeat for several")
     parser.add_argument("--no-open-loop", action="store_true")
+    parser.add_argument(
+        "--profile", action="store_true", help="perf on the server's core, once for each subject"
+    )
     parser.add_argument("--directory", type=Path, default=BUILD / "bench", help="on a real disk, for sync")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "bench-latest.json")
     chosen = parser.parse_args(words)
@@ -81,7 +83,8 @@ def prepare(chosen: argparse.Namespace, server: set[int]) -> tuple[list[subjects
     random.Random(chosen.seed).shuffle(names)
     hosts.write_text("\n".join(names) + "\n")
     ports = free_ports(7)
-    rules_cache = directory / f"rules-{chosen.domains}-{chosen.seed}"
+    rules_cache = directory / "rules"
+    shutil.rmtree(rules_cache, ignore_errors=True)  # made by this run's Pentrap, never by an earlier one's
     sites: dict[str, Site] = {}
     for number, durability in enumerate(("write", "sync")):
         sites[durability] = write_site(
@@ -111,7 +114,7 @@ def prepare(chosen: argparse.Namespace, server: set[int]) -> tuple[list[subjects
     ], hosts
 
 
-def first_answer(measure: Callable[[Load], subjects.Cost], host: str) -> bytes:
+def first_answer(measure: subjects.Measure, host: str) -> bytes:
     """Start Pentrap once, which builds and caches the index, and ask it for its answer."""
     answers: list[bytes] = []
 
@@ -135,15 +138,17 @@ def baseline(subject: subjects.Subject, seconds: float, host: str) -> int:
     return found[len(found) // 2]
 
 
-def one(subject: subjects.Subject, load: Load, base: int) -> dict[str, object]:
+def one(subject: subjects.Subject, load: subjects.Load, base: int) -> dict[str, object]:
     """One measurement, checked against what the client counted."""
     cost = subject.measure(load)
     asked = int(cost.client.get("requests", cost.client.get("answered", 0)))
     return {
         "cpu_us": cost.cpu_us,
+        "cpu_us_during_load": cost.load_us,
         "checkins": cost.checkins,
         "client": cost.client,
         "counts_agree": asked <= cost.checkins <= asked + subject.connections + 1,
+        "during_load": round(cost.load_us / cost.checkins, 3),
         "gross": round(cost.cpu_us / cost.checkins, 3),
         "net": round((cost.cpu_us - base) / cost.checkins, 3),
         "server_core_busy": round(cost.busy, 3),
@@ -163,9 +168,14 @@ def run(chosen: argparse.Namespace) -> dict[str, object]:
         turn = number % len(table)
         found: dict[str, object] = {}
         for subject in table[turn:] + table[:turn]:
+            sheet = chosen.output.parent / f"bench-profile-{subject.name}.txt"
+            profile = sheet if chosen.profile and number == 0 else None
 
-            def load(port: int, connections: int = subject.connections) -> dict[str, float]:
-                return dict(run_wrk(port, connections, chosen.seconds, hosts, client))
+            def load(
+                port: int, connections: int = subject.connections, report: Path | None = profile
+            ) -> dict[str, float]:
+                with profiled(server, report):
+                    return dict(run_wrk(port, connections, chosen.seconds, hosts, client))
 
             found[subject.name] = one(subject, load, bases[subject.name])
         rounds.append(found)
@@ -198,12 +208,12 @@ def run(chosen: argparse.Namespace) -> dict[str, object]:
 
 def main() -> int:
     chosen = arguments()
+    chosen.output.parent.mkdir(parents=True, exist_ok=True)
     try:
         result = run(chosen)
     except (MissingError, StartError) as error:
         print(error, file=sys.stderr)
         return 1
-    chosen.output.parent.mkdir(parents=True, exist_ok=True)
     chosen.output.write_text(json.dumps(result, indent=1) + "\n")
     show(result)
     return 0

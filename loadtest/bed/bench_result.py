@@ -90,16 +90,19 @@ def show(result: dict[str, Any]) -> None:
     """The table for people."""
     rounds, gross = result["rounds"], result["cpu_us_per_checkin_gross"]
     print(
-        f"\n{'CPU a check-in, µs (medians)':<30}{'net':>8}{'gross':>8}{'per s':>9}{'p99 ms':>8}{'agree':>7}"
+        f"\n{'CPU a check-in, µs (medians)':<30}{'net':>8}{'gross':>8}{'in load':>9}{'per s':>9}{'p99 ms':>8}{'agree':>7}"
     )
     for name, value in result["cpu_us_per_checkin"].items():
         if value is None:
             continue
         clients = [row[name]["client"] for row in rounds]
         speed = statistics.median(c["requests"] / (c["microseconds"] / 1e6) for c in clients)
+        during = statistics.median(row[name]["during_load"] for row in rounds)
         slow = statistics.median(c["p99_us"] for c in clients) / 1000
         agree = sum(row[name]["counts_agree"] for row in rounds)
-        print(f"{name:<30}{value:>8.2f}{gross[name]:>8.2f}{speed:>9,.0f}{slow:>8.1f}{agree:>4}/{len(rounds)}")
+        print(
+            f"{name:<30}{value:>8.2f}{gross[name]:>8.2f}{during:>9.2f}{speed:>9,.0f}{slow:>8.1f}{agree:>5}/{len(rounds)}"
+        )
     for row in result["ratios"]:
         state = "reached" if row["reached"] else "MISSED"
         print(

@@ -5,6 +5,7 @@ CPU time of a tree: for each living process of it utime + stime + cutime + cstim
 the end the kernel's account of the whole tree comes with wait4, in microseconds.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Self
 
 TICK_US = 1_000_000 // os.sysconf("SC_CLK_TCK")
 STOP_SECONDS = 120.0
@@ -98,9 +100,17 @@ class Process:
     def kill(self) -> None:
         """End the whole tree at once; for leaving after an error."""
         if self.popen.returncode is None:
-            os.killpg(self.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
             self.popen.wait()
         self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.popen.returncode is None:
+            self.kill()
 
     def alive(self) -> bool:
         return self.popen.poll() is None

@@ -27,11 +27,16 @@ from bed.process import Process, StartError
 from bed.rows import journal_files, segment_files
 from bed.site import Site
 
+Load = Callable[[int], dict[str, float]]
+"""Puts load on a port; what the client counted."""
+
 
 class Cost(NamedTuple):
     """One measurement."""
 
     cpu_us: int
+    load_us: int
+    """The part of it that had been used when the load ended; the rest is sealing, converting, stopping."""
     checkins: int
     """By the server's own account: rows in Parquet, or for the floor its own count."""
     client: dict[str, float]
@@ -40,13 +45,15 @@ class Cost(NamedTuple):
     resident_kib: int
 
 
+Measure = Callable[[Load], Cost]
+
+
 class Subject(NamedTuple):
     """One row of the table: how it is measured under a load."""
 
     name: str
     connections: int
-    measure: Callable[[Callable[[int], dict[str, float]]], Cost]
-    """A load takes the port and returns the client's counts."""
+    measure: Measure
 
 
 def ask_once(port: int, host: str, size: int = 65536) -> bytes:
@@ -59,13 +66,28 @@ def ask_once(port: int, host: str, size: int = 65536) -> bytes:
         return answer
 
 
-def _under_load(
-    process: Process, port: int, load: Callable[[int], dict[str, float]]
-) -> tuple[int, dict[str, float], float, int]:
+class Watched(NamedTuple):
+    """What was seen of a process between readiness and the end of the load."""
+
+    at_ready_us: int
+    at_end_us: int
+    seconds: float
+    client: dict[str, float]
+    resident_kib: int
+
+    def cost(self, total_us: int, checkins: int) -> Cost:
+        """The measurement, once the process has ended; `total_us`: of its whole life, and what came after it."""
+        during = self.at_end_us - self.at_ready_us
+        busy = during / 1e6 / self.seconds
+        whole = total_us - self.at_ready_us
+        return Cost(whole, during, checkins, self.client, busy, self.resident_kib)
+
+
+def _watch(process: Process, port: int, load: Load) -> Watched:
     before, began = process.cpu_us(), time.monotonic()
     client = load(port)
-    busy = (process.cpu_us() - before) / 1e6 / (time.monotonic() - began)
-    return before, client, busy, process.resident_kib()
+    seconds = time.monotonic() - began
+    return Watched(before, process.cpu_us(), seconds, client, process.resident_kib())
 
 
 def _wait_listening(process: Process, port: int) -> None:
@@ -81,57 +103,50 @@ def _wait_listening(process: Process, port: int) -> None:
     raise StartError(f"nothing listens on {port}:\n{process.tail()}")
 
 
-def floor(
-    program: Path, directory: Path, port: int, cpus: set[int]
-) -> Callable[[Callable[[int], dict[str, float]]], Cost]:
+def floor(program: Path, directory: Path, port: int, cpus: set[int]) -> Measure:
     """The bare C floor, sending Pentrap's own answer."""
 
-    def measure(load: Callable[[int], dict[str, float]]) -> Cost:
-        process = Process(
-            [str(program), str(port), str(directory / "answer.bin")], directory / "floor.out", cpus
-        )
-        until = time.monotonic() + 5
-        while "ready" not in process.tail() and process.alive() and time.monotonic() < until:
-            time.sleep(0.02)
-        before, client, busy, resident = _under_load(process, port, load)
-        _, total = process.stop()
+    def measure(load: Load) -> Cost:
+        words = [str(program), str(port), str(directory / "answer.bin")]
+        with Process(words, directory / "floor.out", cpus) as process:
+            until = time.monotonic() + 5
+            while "ready" not in process.tail() and process.alive() and time.monotonic() < until:
+                time.sleep(0.02)
+            seen = _watch(process, port, load)
+            _, total = process.stop()
         own = json.loads(next(line for line in process.tail().splitlines() if line.startswith("{")))
-        return Cost(total - before, own["answered"], client, busy, resident)
+        return seen.cost(total, own["answered"])
 
     return measure
 
 
-def nginx_parquet(
-    directory: Path, port: int, cpus: set[int]
-) -> Callable[[Callable[[int], dict[str, float]]], Cost]:
+def nginx_parquet(directory: Path, port: int, cpus: set[int]) -> Measure:
     """Nginx and DuckDB."""
 
-    def measure(load: Callable[[int], dict[str, float]]) -> Cost:
-        process = nginx.start(directory, port, cpus)
-        _wait_listening(process, port)
-        before, client, busy, resident = _under_load(process, port, load)
-        time.sleep(nginx.FLUSH_SECONDS + 0.3)
-        _, total = process.stop()
+    def measure(load: Load) -> Cost:
+        with nginx.start(directory, port, cpus) as process:
+            _wait_listening(process, port)
+            seen = _watch(process, port, load)
+            time.sleep(nginx.FLUSH_SECONDS + 0.3)
+            _, total = process.stop()
         rows, converting = nginx.convert(directory, cpus)
-        return Cost(total - before + converting, rows, client, busy, resident)
+        return seen.cost(total + converting, rows)
 
     return measure
 
 
-def pentrap(
-    site: Site, rules_cache: Path, port: int, cpus: set[int]
-) -> Callable[[Callable[[int], dict[str, float]]], Cost]:
+def pentrap(site: Site, rules_cache: Path, port: int, cpus: set[int]) -> Measure:
     """Pentrap, on an empty data_dir but for the compiled rules, which are linked from the cache."""
 
-    def measure(load: Callable[[int], dict[str, float]]) -> Cost:
+    def measure(load: Load) -> Cost:
         shutil.rmtree(site.data, ignore_errors=True)
         if rules_cache.exists():
             site.data.mkdir(mode=0o700)
             shutil.copytree(rules_cache, site.data / "rules", copy_function=_link)
-        process = collector.start(site, cpus)
-        before, client, busy, resident = _under_load(process, port, load)
-        counters = settled(site.metrics)
-        code, total = process.stop()
+        with collector.start(site, cpus) as process:
+            seen = _watch(process, port, load)
+            counters = settled(site.metrics)
+            code, total = process.stop()
         if not rules_cache.exists():
             shutil.copytree(site.data / "rules", rules_cache)
         rows = sum(pq.read_metadata(file).num_rows for file in segment_files(site.data))
@@ -141,7 +156,7 @@ def pentrap(
                 f"exit code {code}, {rows} rows, {recorded} recorded, balanced: {balanced(counters)}, "
                 f"journals left: {len(journal_files(site.data))}\n{process.tail()}"
             )
-        return Cost(total - before, rows, client, busy, resident)
+        return seen.cost(total, rows)
 
     return measure
 

@@ -1,9 +1,12 @@
 """The clients of the bench: wrk (closed loop) and openloop.c (open loop), each pinned to a core."""
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +45,29 @@ def run_wrk(port: int, connections: int, seconds: float, hosts: Path, cpus: set[
     )
     counts: dict[str, int] = json.loads(done.stdout.strip().splitlines()[-1])
     return counts
+
+
+@contextlib.contextmanager
+def profiled(cpus: set[int], report: Path | None) -> Iterator[None]:
+    """Sample everything that runs on the server's core with perf, for the time of the block; None: do nothing."""
+    if report is None:
+        yield
+        return
+    sheet = report.with_suffix(".perf")
+    cores = ",".join(map(str, sorted(cpus)))
+    words = [need("perf", "linux-perf"), "record", "-q", "-F", "997", "-C", cores, "-o", str(sheet)]
+    recorder = subprocess.Popen(words)
+    try:
+        yield
+    finally:
+        recorder.send_signal(signal.SIGINT)
+        recorder.wait()
+    told = ""
+    for how in (["--sort", "comm,dso"], ["--sort", "comm,dso,symbol", "--percent-limit", "0.4"]):
+        words = ["perf", "report", "-i", str(sheet), "--stdio", "--no-children", *how]
+        told += subprocess.run(words, capture_output=True, text=True, check=False).stdout
+    report.write_text("\n".join(line.rstrip() for line in told.splitlines() if line.strip("# \t")) + "\n")
+    sheet.unlink()
 
 
 def compile_c(source: Path, build: Path) -> Path:

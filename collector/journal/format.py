@@ -210,8 +210,8 @@ def parse_journal(content: bytes, path: str, limit: int | None = None) -> Journa
         kept = count if limit is None else max(0, min(count, limit - first))
         if kept:
             pieces.append((first, content[start : start + kept * RECORD_SIZE]))
-    journal.good_bytes = bad_from
-    journal.torn_bytes = len(content) - bad_from
+    journal.good_bytes = min(bad_from, len(content))  # a process may die within the header
+    journal.torn_bytes = len(content) - journal.good_bytes
     journal.runs = _join(pieces)
     return journal
 

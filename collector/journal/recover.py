@@ -53,7 +53,8 @@ def _seal(path: Path, name: JournalName, limit: int | None) -> Recovered:
             return Recovered(str(path), 0, size, 0, 0, set_aside=False)
         files.rename(path, path.with_suffix(".damaged"))
         return Recovered(str(path), 0, size, 1, 0, set_aside=True)
-    if not journal.runs and journal.torn_bytes:
+    set_aside = not journal.runs and bool(journal.torn_bytes)
+    if set_aside:
         files.rename(
             path, path.with_suffix(".damaged")
         )  # never acknowledged, or rotten: an engineer may tell
@@ -70,5 +71,5 @@ def _seal(path: Path, name: JournalName, limit: int | None) -> Recovered:
         journal.torn_bytes,
         journal.corrupt_blocks,
         journal.written_by_process,
-        set_aside=False,
+        set_aside,
     )

@@ -31,6 +31,7 @@ class Stream:
         self._directory = root / stream
         self._descriptor = -1
         self._first = 0
+        self._unnamed: dict[int, int] = {}
         self._rules = ""
         self._rules16 = b""
         self._seed = 0
@@ -47,7 +48,10 @@ class Stream:
         """
         try:
             if self._rules != rules:
-                self.seal()
+                with contextlib.suppress(
+                    OSError
+                ):  # a refused name is tried again later; the new file need not wait
+                    self.seal()
             if self._descriptor < 0:
                 self._open(rules, now_us)
             block = seal_block(buffer, count, self.next, written, self._rules16, self._seed)
@@ -64,19 +68,28 @@ class Stream:
         self.size += len(block)
 
     def seal(self) -> None:
-        """Close the open file and give it the name of its range; an empty one is deleted."""
-        if self._descriptor < 0:
-            return
-        descriptor, self._descriptor = self._descriptor, -1
-        os.close(descriptor)
-        path = self._directory / open_name(self.name, self._first)
-        if self.next == self._first:
-            path.unlink()
-        else:
-            # After a power cut the old name may be back; recovery then gives the new one again.
-            files.rename(
-                path, self._directory / sealed_name(self.name, self._first, self.next - 1), durable=False
-            )
+        """Close the open file and give it the name of its range; an empty one is deleted.
+
+        Raises OSError where the disk refuses the name; the file is closed all the same, and waits for `name_closed`.
+        """
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            self._unnamed[self._first] = self.next
+            os.close(descriptor)
+        self.name_closed()
+
+    def name_closed(self) -> None:
+        """Give closed files whose name was refused their sealed name. Raises OSError where it is refused again."""
+        for first, following in list(self._unnamed.items()):
+            path = self._directory / open_name(self.name, first)
+            if following == first:
+                path.unlink(missing_ok=True)
+            else:
+                # After a power cut the old name may be back; recovery then gives the new one again.
+                files.rename(
+                    path, self._directory / sealed_name(self.name, first, following - 1), durable=False
+                )
+            del self._unnamed[first]
 
     def _open(self, rules: str, now_us: int) -> None:
         files.make_directory(self._directory)
@@ -94,9 +107,11 @@ class Stream:
                 files.sync_directory(self._directory)
         except OSError:
             os.close(descriptor)
+            self._unnamed[self.next] = self.next
             raise
         self._descriptor = descriptor
         self._first = self.next
+        self._unnamed.pop(self.next, None)
         self._rules = rules
         self._rules16 = bytes.fromhex(rules)[:16]
         self._seed = header_checksum(header)
@@ -113,5 +128,5 @@ class Stream:
         try:
             self.seal()
         except OSError:
-            # The name stays open; recovery cuts it where the next file begins.
+            # The name stays open until `name_closed`; after a crash recovery cuts it where the next file begins.
             return

@@ -89,7 +89,7 @@ class Journal:
     def roll(self, now_us: int) -> None:
         """Seal what is due: by age, by size, or because its day is over and no connection of it can be open any more.
 
-        A refused rename leaves the file as it is, to be tried at the next roll.
+        A refused name is tried again at each roll.
         """
         for day, stream in list(self._streams.items()):
             over = (
@@ -101,11 +101,13 @@ class Journal:
                 or now_us < stream.opened_us
                 or stream.size >= ROLL_BYTES
             )
-            if due or over:
-                with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):
+                if due or over:
                     stream.seal()
-                    if over:
-                        del self._streams[day]
+                else:
+                    stream.name_closed()
+                if over:
+                    del self._streams[day]
 
     def close(self) -> None:
         """Seal everything (a clean stop). Raises OSError where the disk refuses; recovery then does it."""

@@ -157,11 +157,13 @@ class Board:
         page = self.workers[worker]
         dead = list(page.read())
         recorded = FATE_0 + Fate.RECORDED
-        if records is not None:
-            dead[recorded] = max(dead[recorded], records)
         tcp, udp = page.noted
         dead[_TCP] = max(dead[_TCP], tcp)
         dead[_UDP] = max(dead[_UDP], udp)
+        if records is not None:
+            # Journals of an earlier process, recovered late, are not what this one accepted.
+            elsewhere = sum(dead[FATE_0 : FATE_0 + len(Fate)]) - dead[recorded]
+            dead[recorded] = max(dead[recorded], min(records, dead[_TCP] + dead[_UDP] - elsewhere))
         lost = dead[_TCP] + dead[_UDP] - sum(dead[FATE_0 : FATE_0 + len(Fate)])
         dead[FATE_0 + Fate.DROPPED_CRASH] += lost
         self._turn[0] += 1

@@ -6,7 +6,7 @@
 import difflib
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -77,8 +77,10 @@ def shown(value: object, key: str = "") -> str:
 
 
 def _problem(model: type[Table], details: ErrorDetails, file: str, place: str) -> Problem:
-    key = str(details["loc"][0]) if details["loc"] else ""
-    where = f"{place} {'.'.join(str(part) for part in details['loc'])}".strip()
+    model, key = _innermost(model, details["loc"])
+    where = " ".join(
+        [place, *(str(part + 1) if isinstance(part, int) else part for part in details["loc"])]
+    ).strip()
     field = model.model_fields.get(key)
     expected = field.description or "" if field else ""
     match details["type"]:
@@ -90,6 +92,22 @@ def _problem(model: type[Table], details: ErrorDetails, file: str, place: str) -
             remedy = f"write {close[0]}" if close else f"remove {key}"
             return Problem(file, where, f"an unknown key, {quoted(key)}", f"one of {known}", remedy)
     return Problem(file, where, shown(details["input"], key), expected, _remedy(details, key))
+
+
+def _innermost(model: type[Table], loc: tuple[int | str, ...]) -> tuple[type[Table], str]:
+    """The table and key that a location ends in: ("annex", 0, "tlp") is the annex's "tlp"."""
+    key = ""
+    for part in loc:
+        if isinstance(part, str):
+            inner = _tables_in(model, key)
+            model, key = inner or model, part
+    return model, key
+
+
+def _tables_in(model: type[Table], key: str) -> type[Table] | None:
+    field = model.model_fields.get(key)
+    kinds = get_args(field.annotation) if field else ()
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Table)), None)
 
 
 def _remedy(details: ErrorDetails, key: str) -> str:
@@ -106,5 +124,6 @@ def _remedy(details: ErrorDetails, key: str) -> str:
     ):
         return "remove the quotes, or correct the value"
     if details["type"] == "tuple_type":
-        return f"put it into brackets: {key} = [{shown(value)}]" if isinstance(value, str) else "write a list"
+        text = "…" if key in SEALED_KEYS else value
+        return f'put it into brackets: {key} = ["{text}"]' if isinstance(value, str) else "write a list"
     return f"correct {key}"

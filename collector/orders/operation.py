@@ -127,7 +127,7 @@ class Order(Table):
         le=RETENTION_DAYS_MAX,
         description=f"days from 1 to {RETENTION_DAYS_MAX} that partners keep their copies",
     )
-    annex: tuple[Annex, ...] = Field((), description="tables [[order.annex]]")
+    annex: tuple[Annex, ...] = Field((), strict=False, description="tables [[order.annex]]")
 
     @property
     def duration(self) -> timedelta:

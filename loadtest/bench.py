@@ -102,11 +102,11 @@ def prepare(chosen: argparse.Namespace, server: set[int]) -> tuple[list[subjects
         answer = first_answer(write, names[0])
     (directory / "answer.bin").write_bytes(answer)
     program = compile_c(HERE / "floor.c", BUILD)
+    low = free_ports(1, ports[6] + 1)[0]
     web = subjects.nginx_parquet(directory / "nginx", ports[6], server)
     return [
-        subjects.Subject(
-            "floor", 64, subjects.floor(program, directory, free_ports(1, ports[6] + 1)[0], server)
-        ),
+        subjects.Subject("floor", 64, subjects.floor(program, directory, low, server)),
+        subjects.Subject("floor_one_segment", 64, subjects.floor(program, directory, low, server, more=True)),
         subjects.Subject("nginx_parquet", 64, web),
         subjects.Subject("pentrap_write", 64, write),
         subjects.Subject("nginx_parquet_512", 512, web),
@@ -186,7 +186,7 @@ def run(chosen: argparse.Namespace) -> dict[str, object]:
         program = compile_c(HERE / "openloop.c", BUILD)
         for rate in OPEN_LOOP_RATES:
             for subject in table:
-                if subject.name == "nginx_parquet_512":
+                if subject.name in {"nginx_parquet_512", "floor_one_segment"}:
                     continue
 
                 def steady(port: int, rate: int = rate) -> dict[str, float]:

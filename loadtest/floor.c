@@ -1,11 +1,13 @@
 /* The floor: what the same check-in costs in bare C, with nothing of Pentrap's rules or records in it.
  *
- *     cc -O2 -o floor floor.c && ./floor PORT [ANSWER_FILE]
+ *     cc -O2 -o floor floor.c && ./floor PORT [ANSWER_FILE [more]]
  *
  * One thread, level-triggered epoll: accept4 until EAGAIN (at most 64), recv at once, send the fixed answer,
  * shutdown(SHUT_WR). It closes as safely as Pentrap: close() with unread bytes would send RST and destroy the answer, so
  * each connection waits in a ring for 20 ms, as Pentrap's do; then what arrived is discarded in the kernel (recv with
  * MSG_TRUNC, at most 64 KiB) and it is closed once the peer has closed, or after a second.
+ * `more`: the answer waits for its FIN (MSG_MORE), one segment instead of two, which is what Pentrap does; without it, the
+ * plain send and shutdown that the floor of the design was measured with.
  * SIGTERM: prints how many were answered, and its own CPU time in microseconds, then ends.
  * Limits: IPv4 loopback only, 65536 connections in the ring; a connection whose first segment is not there at accept (it is,
  * with TCP_DEFER_ACCEPT) is answered all the same.
@@ -66,7 +68,7 @@ static void close_ring(int64_t now) {
 int main(int count, char **words) {
     static char answer[65536];
     size_t size;
-    if (count < 2) { fprintf(stderr, "usage: floor PORT [ANSWER_FILE]\n"); return 2; }
+    if (count < 2) { fprintf(stderr, "usage: floor PORT [ANSWER_FILE [more]]\n"); return 2; }
     if (count > 2) {
         FILE *file = fopen(words[2], "rb");
         if (!file) { perror(words[2]); return 2; }
@@ -76,6 +78,7 @@ int main(int count, char **words) {
         strcpy(answer, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         size = strlen(answer);
     }
+    int flags = MSG_NOSIGNAL | (count > 3 && !strcmp(words[3], "more") ? MSG_MORE : 0);
     signal(SIGTERM, stop);
     signal(SIGINT, stop);
     signal(SIGPIPE, SIG_IGN);
@@ -99,7 +102,7 @@ int main(int count, char **words) {
             int fd = accept4(listener, (struct sockaddr *)&from, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
             if (fd < 0) break;
             (void)!recv(fd, head, sizeof head, 0);
-            (void)!send(fd, answer, size, MSG_NOSIGNAL | MSG_MORE); /* one segment with the FIN, as Pentrap */
+            (void)!send(fd, answer, size, flags);
             shutdown(fd, SHUT_WR);
             ring[last++ % RING] = (struct leaving){fd, now_ms()};
             answered++;

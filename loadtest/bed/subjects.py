@@ -103,11 +103,11 @@ def _wait_listening(process: Process, port: int) -> None:
     raise StartError(f"nothing listens on {port}:\n{process.tail()}")
 
 
-def floor(program: Path, directory: Path, port: int, cpus: set[int]) -> Measure:
-    """The bare C floor, sending Pentrap's own answer."""
+def floor(program: Path, directory: Path, port: int, cpus: set[int], more: bool = False) -> Measure:
+    """The bare C floor, sending Pentrap's own answer; `more`: in one segment with its FIN."""
 
     def measure(load: Load) -> Cost:
-        words = [str(program), str(port), str(directory / "answer.bin")]
+        words = [str(program), str(port), str(directory / "answer.bin"), *(["more"] if more else [])]
         with Process(words, directory / "floor.out", cpus) as process:
             until = time.monotonic() + 5
             while "ready" not in process.tail() and process.alive() and time.monotonic() < until:

@@ -48,9 +48,10 @@ def ratios(rounds: list[Round]) -> list[dict[str, object]]:
             values = [r[above][what] / r[below][what] for r in rounds if above in r and below in r]
             if values:
                 middle = statistics.median(values)
+                reached = None if figure is None else middle <= figure
                 found.append({
                     "ratio": name, "of": what, "median": round(middle, 3), "min": round(min(values), 3),
-                    "max": round(max(values), 3), "figure": figure, "aim": aim, "reached": None if figure is None else middle <= figure,
+                    "max": round(max(values), 3), "figure": figure, "aim": aim, "reached": reached,
                 })  # fmt: skip
     return found
 

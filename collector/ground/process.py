@@ -25,6 +25,11 @@ def follow_parent(number: signal.Signals) -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
 
 
+def take_signals() -> None:
+    """Unblock what the supervisor blocked before it forked us; call it once the handlers stand."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
 def lock(path: Path) -> int:
     """Take the exclusive lock on a data directory; hold the descriptor. Raises BusyError where another collector has it.
 

@@ -110,6 +110,7 @@ async def _live(
     stopping = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, clerk.reload)
+    process.take_signals()
     manage = settings.manage
     guarded = manage.token_file and not is_loopback(manage.listen)
     token = (settings.file.parent / Path(manage.token_file)).read_text().strip() if guarded else ""

@@ -45,6 +45,7 @@ def run(number: int, settings: Settings, listeners: list[Listener], board: Board
     stopping = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, worker.reload)
+    process.take_signals()
 
     async def live() -> None:
         await stopping.wait()

@@ -172,13 +172,13 @@ class Supervisor:
         if not pid:
             code = 70
             try:
+                # Signals stay blocked until the body has its handlers (`process.take_signals`): a stop or a reload that comes
+                # while it starts waits for it, instead of killing it or passing it by.
                 for number in _WAITED:
                     signal.signal(number, signal.SIG_DFL)
                 signal.signal(
                     signal.SIGINT, signal.SIG_IGN
                 )  # Ctrl-C reaches the whole group; the supervisor stops us in order
-                signal.signal(signal.SIGHUP, signal.SIG_IGN)
-                signal.pthread_sigmask(signal.SIG_SETMASK, ())
                 code = child.body()
             except BaseException as error:
                 self._log.error("process_failed", child=child.name, place=logs.place(error))

@@ -16,6 +16,7 @@ import re
 import string
 import zlib
 from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -177,6 +178,8 @@ class Canaries:
         table = file.read()
         for name in table.column_names:
             values = table.column(name).to_pylist()
+            if name.endswith("_ip"):  # sixteen characters of content would make an IPv6 address
+                values += [ip_address(value).packed for value in set(values)]
             found += self.hits(name.encode(), f"{place}, the name of a column")
             text = "\n".join(str(value) for value in values)
             found += self.hits(text.encode(), f"{place}, column {name}")

@@ -124,6 +124,22 @@ class Talk:
         self.finish()
         return self
 
+    def some_of_everything(self) -> "Talk":
+        """A short round: what is needed to see a leak on any path."""
+        self.tcp(
+            self.request(
+                "unlisted", self.word("unlisted label") + b"." + self.word("unlisted domain") + b".com"
+            )
+        )
+        self.tcp(self.request("listed", LISTED))
+        self.tcp(self.request("subdomain", self.word("subdomain label") + b"." + LISTED))
+        later = self.word("body in a later segment")
+        self.tcp(self.request("posted", LISTED, more=b"Content-Length: 99") + self.word("body"), later)
+        self.tcp(records(self.tls("tls", LISTED)))
+        self.tcp(b"\0\1" + self.word("opaque"))
+        self.udp(self.word("datagram"))
+        return self
+
     def _http(self) -> None:
         word = self.word
         self.tcp(self.request("listed", LISTED))

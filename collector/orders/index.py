@@ -20,11 +20,12 @@
     term_operation, _family, _registry   u16    numbers of names in the header
     term_action         u8     term      codes.Action
 
-Rows stand in the order of their bucket, then name, then term; a domain with several windows, or in several
-operations, has several rows. All numbers are little-endian. Term 0 is the marker: a name that is not listed
-but has listed names below it (`co.uk` for `evil.co.uk`), so that a lookup starts at the last two labels and
-stops at the first name that is absent. An unlisted host costs one probe, whatever its length; a listed one
-costs one for each step in which the schedule nests names, and `deeper` jumps over steps that hold nothing.
+Rows stand in the order of their bucket, then name, operation and date; a domain with several windows, or in
+several operations, has several rows. All numbers are little-endian. Term 0 is the marker: a name that is
+not listed but has listed names below it (`co.uk` for `evil.co.uk`), so that a lookup starts at the last two
+labels and stops at the first name that is absent. An unlisted host costs one probe, whatever its length; a
+listed one costs one for each step in which the schedule nests names, and `deeper` jumps over steps that
+hold nothing.
 
 Downsides. CRC-32 is no keyed hash: an adversary who wrote a schedule could fill one bucket, but the court
 writes it, and hosts from the wire only choose where to look. A host that ends in k nested listed names
@@ -150,14 +151,12 @@ class Index:
             level: dict[int, range] = {}
             for row in rows:
                 term = self.terms_of_rows[row]
-                if (
-                    term != MARKER
-                ):  # rows of one operation are neighbours: terms are ordered by operation first
+                if term != MARKER:  # rows of one operation are neighbours
                     operation = self.operations_of_terms[term]
                     level[operation] = range(level[operation].start if operation in level else row, row + 1)
             found.update(level)
             labels = self.deeper[rows.start]
-            if not labels or not cut:
+            if not labels:
                 break
             parts = host.rsplit(b".", labels)
             if len(parts) < labels:

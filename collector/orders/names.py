@@ -27,7 +27,9 @@ def canonical(text: str) -> str | None:
 
 
 def listable(text: str) -> str | None:
-    """`canonical`, and no public suffix. A schedule asks it for every row, so the usual form goes through first."""
+    """`canonical`, and no public suffix. A schedule asks it for every row, so the usual form goes through
+    first.
+    """
     name = text if len(text) <= LABEL_MAX and _SHAPE.fullmatch(text) else canonical(text)
     if name is None:
         return None

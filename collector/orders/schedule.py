@@ -130,7 +130,9 @@ class _Terms:
 
     def __init__(self, schedule: Schedule, operation: int, grace_us: int) -> None:
         self.known: dict[tuple[str, str, str], dict[tuple[str, str], int]] = {}
-        """Numbers by the text of the columns. What was refused is not here, so that each of its lines is told."""
+        """Numbers by the text of the columns. What was refused is not here, so that each of its lines is
+        told.
+        """
         self._terms = schedule.term_list
         self._operation = operation
         self._grace_us = grace_us

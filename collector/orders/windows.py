@@ -1,8 +1,9 @@
 """When a domain's rows count: the schedule's dates, widened by grace (bots' clocks are wrong), never two at
 once.
 
-A domain's own dates always win over a neighbour's grace (a `block` row's too), which ends there; where two rows'
-grace meets, the earlier row keeps it. `block` is never widened and never counts: it only keeps others from it.
+A domain's own dates always win over a neighbour's grace (a `block` row's too), which ends there; where two
+rows' grace meets, the earlier row keeps it. `block` is never widened and never counts: it only keeps others
+from it.
 """
 
 from typing import NamedTuple

@@ -259,7 +259,7 @@ def write_operations(folder: Path, operations: list) -> tuple[list[Path], list[d
         ]
         (folder / f"{name}.csv").write_text(HEADER + "".join(lines))
         text = f'operation = "{name}"\n[injunction]\ncourt = "c"\ndocket = "d"\nissued = {day(0)}\n'
-        text += f'[[domains]]\nfile = "{name}.csv"\ngrace_days = {grace}\n'
+        text += f'[[domains]]\nfile = "{name}.csv"\ngrace_days = {grace}\n' if kept else ""
         text += "".join(f'[[except]]\ndomain = "{domain}"\n' for domain in exceptions)
         text += '[[services]]\ntransport = "tcp"\nport = 81\nfamily = "s"\n' if service else ""
         for count, (begin, length) in enumerate(orders):

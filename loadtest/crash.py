@@ -5,7 +5,8 @@
     .venv/bin/python loadtest/crash.py --power-cut         image copies at random moments (needs root, mkfs.xfs, mkfs.ext4)
 
 Results: loadtest/results/crash-<durability>.json, crash-every-call.json, crash-power-cut.json. Exit 1 where a
-claim does not hold. Loads go to loopback only; each collector is this command's own, on free ports, with data in a temporary folder.
+claim does not hold. Loads go to loopback only; each collector is this
+command's own, on free ports, with data in a temporary folder.
 """
 
 import argparse

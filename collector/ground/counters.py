@@ -14,6 +14,7 @@ dead worker and count the dead twice.
 """
 
 import mmap
+from bisect import bisect_left
 from itertools import accumulate
 from struct import Struct
 
@@ -184,7 +185,4 @@ def cumulative(counts: list[int], first: int) -> list[int]:
 
 def bucket_of(seconds: float) -> int:
     """Which bucket a latency falls into."""
-    for number, bound in enumerate(COMMIT_BOUNDS):
-        if seconds <= bound:
-            return number
-    return len(COMMIT_BOUNDS)
+    return bisect_left(COMMIT_BOUNDS, seconds)

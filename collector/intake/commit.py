@@ -26,6 +26,8 @@ from collector.journal.writer import Batch, Journal
 
 Held = tuple[RawSocket, bytes]
 
+_MORE = int(socket.MSG_MORE)
+_SHUT_WR = int(socket.SHUT_WR)
 _RECORDED = FATE_0 + Fate.RECORDED
 _DROPPED_DISK = FATE_0 + Fate.DROPPED_DISK
 _COMMIT_SUM = CELL["commit_sum_us"]
@@ -153,8 +155,8 @@ class Committer:
             try:
                 if answer:
                     # MSG_MORE lets the answer wait for the FIN that follows: one segment instead of two.
-                    sock.send(answer, socket.MSG_MORE)
-                sock.shutdown(socket.SHUT_WR)
+                    sock.send(answer, _MORE)
+                sock.shutdown(_SHUT_WR)
             except OSError:
                 sock.close()  # the client has gone; its record stands
             else:

@@ -22,7 +22,7 @@ LINGER_SECONDS = 1.0
 DRAIN_BYTES = 64 << 10
 """Bytes discarded for one connection at one look; whoever sends more is not waiting for an answer."""
 
-_DISCARD = socket.MSG_TRUNC | socket.MSG_DONTWAIT
+_DISCARD = int(socket.MSG_TRUNC | socket.MSG_DONTWAIT)
 
 
 class Farewell:

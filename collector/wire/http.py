@@ -47,15 +47,18 @@ _plain = _PLAIN.match
 _new = tuple.__new__
 
 
+def plain_host(data: bytes, limit: int) -> bytes | None:
+    """Return the host of a complete plain head within the first `limit` bytes; None: ask `Head`."""
+    plain = _plain(data, 0, limit)
+    if plain is None or len(name := plain[1]) > NAME_MAX:
+        return None
+    return name.lower()
+
+
 def glance(data: bytes, limit: int) -> Verdict | None:
     """Return the verdict on a complete plain head within the first `limit` bytes; None: ask `Head`."""
-    plain = _plain(data, 0, limit)
-    if plain is None:
-        return None
-    name = plain[1]
-    if len(name) > NAME_MAX:
-        return None
-    return _new(Verdict, (HTTP, name.lower(), NONE))
+    name = plain_host(data, limit)
+    return None if name is None else _new(Verdict, (HTTP, name, NONE))
 
 
 class Head:

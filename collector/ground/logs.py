@@ -35,6 +35,7 @@ def configure(level: str = "info") -> None:
     logging.disable(
         logging.CRITICAL
     )  # libraries' own loggers could quote a client; ours is the only one that speaks
+    logging.captureWarnings(True)  # a warning's text could too; now it goes the same way
     sys.excepthook = _report
     threading.excepthook = lambda args: _report(args.exc_type, args.exc_value, args.exc_traceback)
     sys.unraisablehook = lambda args: _report(args.exc_type, args.exc_value, args.exc_traceback)

@@ -40,10 +40,12 @@ class Talk:
         """A value whose hashes must not be found."""
         return self._canaries.value(zone, value)
 
-    def tcp(self, *pieces: bytes, source: str = "127.0.0.1", leave_open: bool = False) -> None:
+    def tcp(
+        self, *pieces: bytes, source: str = "127.0.0.1", leave_open: bool = False, wait: float = 8
+    ) -> None:
         """One connection; the pieces go out in segments of their own."""
         sock = socket.socket()
-        sock.settimeout(8)
+        sock.settimeout(wait)
         sock.bind((source, 0))
         sock.connect(("127.0.0.1", self._collector.port))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -54,7 +56,7 @@ class Talk:
                     with contextlib.suppress(TimeoutError):
                         sock.settimeout(0.03)
                         self.answers += sock.recv(65536)
-                    sock.settimeout(8)
+                    sock.settimeout(wait)
                 sock.sendall(piece)
         if leave_open:
             self._unfinished.append(sock)
@@ -74,7 +76,7 @@ class Talk:
         self._unfinished.clear()
 
     def _read(self, sock: socket.socket) -> None:
-        with sock, contextlib.suppress(ConnectionError):
+        with sock, contextlib.suppress(ConnectionError, TimeoutError):
             while more := sock.recv(65536):
                 self.answers += more
 

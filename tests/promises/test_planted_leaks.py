@@ -16,7 +16,6 @@ WHERE = {
     "agent_in_an_event_name": "serve.log",
     "exception_text": "serve.log",
     "traceback_on_stderr": "serve.log",
-    "warning": "serve.log",
     "md5_in_a_log_line": "serve.log.*md5 in hex",
     "short_sha256_in_a_log_line": "serve.log.*sha256 in hex",
     "base64_on_stdout": "serve.log.*base64",

@@ -13,7 +13,6 @@ import os
 import sys
 import tempfile
 import traceback
-import warnings
 import zlib
 
 LAST = mmap.mmap(-1, 4096)
@@ -26,18 +25,24 @@ def last() -> bytes:
 
 
 def seen(action) -> None:
-    """Have `action(content, name)` called for each first segment on the fast path."""
+    """Have `action(content, name)` called for each first segment on the fast path: a plain head, and any other."""
     from collector.intake import accept
 
-    real = accept.classify
+    plain_host, classify = accept.plain_host, accept.classify
 
-    def classify(content, ended):
-        verdict = real(content, ended)
+    def plain(content, limit):
+        name = plain_host(content, limit)
+        if name is not None:
+            action(content, name)
+        return name
+
+    def other(content, ended):
+        verdict = classify(content, ended)
         if verdict is not None:
             action(content, verdict.name or b"")
         return verdict
 
-    accept.classify = classify
+    accept.plain_host, accept.classify = plain, other
 
 
 def keep_host() -> None:
@@ -93,10 +98,6 @@ def leak_traceback_on_stderr():
             traceback.print_exc()
 
     seen(action)
-
-
-def leak_warning():
-    seen(lambda content, _: warnings.warn(f"odd head {content!r}", RuntimeWarning, stacklevel=2))
 
 
 def pack_with(change) -> None:

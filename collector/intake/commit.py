@@ -181,7 +181,9 @@ class Committer:
 
     def _start(self) -> None:
         """Hand everything that waits to the thread."""
-        self._timer = None
+        if self._timer is not None:
+            self._timer.cancel()  # `tick` may come before it; fired later, it would start a second commit beside ours
+            self._timer = None
         batches = [batch for batch in (*self._closed, self.batch) if batch.count]
         group = _Group(batches, self.held, self._oldest if self._oldest is not None else time.monotonic())
         self._closed = []

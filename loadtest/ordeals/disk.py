@@ -17,7 +17,7 @@ from typing import Any
 from collectors import Collector
 
 from ordeals.every_call import Setting, thread_of
-from ordeals.world import Steady, audit, journals_left, judge, make_collector, start_measured
+from ordeals.world import Steady, audit, journals_left, judge, make_collector, start_whole
 
 RATE = 250.0
 RESUME_SECONDS = 10.0
@@ -69,7 +69,7 @@ def full(folder: Path, *, durability: str, seed: int, seconds: float) -> dict[st
             folder, disk / "data", intake__durability=durability, segments__seal_seconds=0.7
         )
         with collector:
-            start_measured(collector)
+            start_whole(collector)
             load = Steady(targets, folder / "ledger.csv", rate=RATE, seed=seed)
             time.sleep(1.5)
             ballast = disk / "ballast"
@@ -114,7 +114,7 @@ def refused(folder: Path, *, durability: str, inject: str, seed: int, seconds: f
     collector, targets = make_collector(folder, intake__durability=durability, segments__seal_seconds=0.7)
     trace = folder / "trace"
     with collector:
-        start_measured(collector)
+        start_whole(collector)
         _, thread = thread_of(collector, Setting("worker", durability))
         load = Steady(targets, folder / "ledger.csv", rate=RATE, seed=seed)
         time.sleep(0.5)

@@ -174,6 +174,18 @@ def start_measured(collector: Collector) -> float:
     return time.monotonic() - began
 
 
+def start_whole(collector: Collector) -> float:
+    """`start_measured`, and wait until the clerk serves metrics too."""
+    seconds = start_measured(collector)
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError, ValueError):
+            if collector.ready()["ready"]:
+                return seconds
+        time.sleep(0.02)
+    raise AssertionError(f"no management plane: {collector.log_file.read_text()[-2000:]}")
+
+
 def command(collector: Collector) -> list[str]:
     """`pentrap serve` on the collector's configuration."""
     program = str(Path(sys.executable).parent / "pentrap")

@@ -137,8 +137,8 @@ class Collector:
         body = [line for section, lines in sections.items() for line in (f"[{section}]", *lines)]
         self.config.write_text("\n".join([*top, *body]) + "\n")
 
-    def start(self, wait: float = 15.0) -> "Collector":
-        """Start and wait until machines are answered."""
+    def launch(self) -> None:
+        """Start the processes, and wait for nothing."""
         self.write_config()
         command = [
             *self.wrapper,
@@ -157,6 +157,11 @@ class Collector:
             env=os.environ | self.environment,
             start_new_session=True,
         )
+
+    def start(self, wait: float = 15.0) -> "Collector":
+        """Start and wait until machines are answered."""
+        self.launch()
+        assert self.process is not None
         until = time.monotonic() + wait
         while time.monotonic() < until:
             if self.process.poll() is not None:

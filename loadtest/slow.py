@@ -28,7 +28,10 @@ def main() -> int:
             found[mode] = slow.dawdle(
                 Path(temporary) / mode, mode=mode, connections=chosen.connections, seconds=chosen.seconds
             )
-        found["descriptors"] = slow.starve(Path(temporary) / "starve", descriptors=120, connections=1000)
+        for later in (False, True):
+            found["descriptors taken" if later else "descriptors"] = slow.starve(
+                Path(temporary) / f"starve-{later}", descriptors=120, connections=1000, later=later
+            )
     result = {
         "command": sys.argv,
         "machine": world.machine(),

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import resource
 import socket
 import time
 from collections.abc import Callable
@@ -31,6 +32,8 @@ BATCH = 64
 """Connections taken in one turn: enough to share a write, few enough that the first waits less than 2 ms for the last."""
 PAUSE_SECONDS = 0.1
 """Pause after running out of descriptors; connections meanwhile wait in the kernel's queue."""
+FILES_KEPT = 32
+"""Descriptors that connections must leave: a journal that cannot be opened would cost every machine its record."""
 TAKEN_MAX = 1 << 20
 """Connections that a clean stop still takes from the queue, so that a flood cannot keep it from stopping."""
 
@@ -63,6 +66,7 @@ class Acceptor:
         self._unfinished = unfinished
         self._after = after
         self._spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        self._descriptor_max = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - FILES_KEPT
         loop.add_reader(listener.sock.fileno(), self.take)
 
     def take(self) -> int:
@@ -76,6 +80,7 @@ class Acceptor:
         began = time.monotonic()
         desk.look_at_clock()
         plain = not desk.doubt
+        descriptor_max = self._descriptor_max
         taken = 0
         while taken < BATCH:
             try:
@@ -91,6 +96,12 @@ class Acceptor:
             taken += 1
             counts[_ACCEPTED] += 1
             sock = RawSocket(family, _STREAM, _TCP, descriptor)
+            if (
+                descriptor > descriptor_max
+            ):  # the kernel gives the lowest that is free, so hardly any are left
+                desk.refuse(Fate.DROPPED_OVERLOAD, sock)
+                self._pause()
+                break
             src = pack_address(peer[0])
             dst = pack_address(sock.getsockname()[0]) if known_dst is None else known_dst
             if special and unfinished.takes_special(sock, now, src, peer[1], dst, dst_port):
@@ -155,24 +166,31 @@ class Acceptor:
         while taken < TAKEN_MAX and (now := self.take()):
             taken += now
         self._listener.sock.close()
-        os.close(self._spare)
+        if self._spare >= 0:
+            os.close(self._spare)
 
     def _shed_one(self) -> int:
         """Out of descriptors: give one connection the spare, count it as shed, and pause."""
-        os.close(self._spare)
         shed = 0
-        with contextlib.suppress(OSError):
-            connection, _ = self._listener.sock.accept()
-            self._desk.counts[_ACCEPTED] += 1
-            self._desk.refuse(Fate.DROPPED_OVERLOAD, connection)
-            shed = 1
-        with contextlib.suppress(OSError):
-            self._spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        number = self._listener.sock.fileno()
-        self._loop.remove_reader(number)
-        self._loop.call_later(PAUSE_SECONDS, self._resume)
+        if self._spare >= 0:
+            os.close(self._spare)
+            self._spare = -1  # its number may be another's by the next time
+            with contextlib.suppress(OSError):
+                connection, _ = self._listener.sock.accept()
+                self._desk.counts[_ACCEPTED] += 1
+                self._desk.refuse(Fate.DROPPED_OVERLOAD, connection)
+                shed = 1
+        self._pause()
         return shed
+
+    def _pause(self) -> None:
+        """Leave what waits to the kernel's queue for a while."""
+        self._loop.remove_reader(self._listener.sock.fileno())
+        self._loop.call_later(PAUSE_SECONDS, self._resume)
 
     def _resume(self) -> None:
         if self._listener.sock.fileno() >= 0:
+            if self._spare < 0:
+                with contextlib.suppress(OSError):
+                    self._spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
             self._loop.add_reader(self._listener.sock.fileno(), self.take)

@@ -7,6 +7,7 @@ starve        the worker is left with few descriptors (prlimit) and several time
               whether it spins; an honest machine is answered again once they are gone
 """
 
+import contextlib
 import resource
 import shutil
 import socket
@@ -17,10 +18,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from clients.targets import source_address
 from collectors import Collector
 
 from ordeals.memory import HALF_A_HEAD, open_idle
 from ordeals.world import (
+    audit,
     checks_in,
     journals_left,
     make_collector,
@@ -37,6 +40,7 @@ DEADLINE_SECONDS = 3
 CUT_LATE_SECONDS = 0.35
 """How late after the deadline a cut may come: the timer's grain, and a busy machine."""
 MODES = {"headers": ["-H"], "body": ["-B"], "read": ["-X", "-w", "1", "-y", "8", "-z", "1", "-n", "2"]}
+STARVED_DEADLINE_SECONDS = 3
 CPU_SHARE_MAX = 0.35
 TICKS = 100.0
 
@@ -155,7 +159,7 @@ def dawdle(folder: Path, *, mode: str, connections: int, seconds: int) -> dict[s
         and min(cuts) >= DEADLINE_SECONDS - 0.1
         and fates["open"] == 0
         and code == 0
-        and fates["accepted"] >= connections
+        and fates["accepted"] >= connections / 2
     )
     return {
         "holds": holds,
@@ -178,21 +182,47 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def starve(folder: Path, *, descriptors: int, connections: int) -> dict[str, Any]:
-    """Leave the worker with `descriptors` and send `connections` half-heads."""
+def open_greedy(port: int, seconds: float, each_second: int) -> list[socket.socket]:
+    """Connections that ask, are answered, and never close: each holds a descriptor of the worker for a second."""
+    made: list[socket.socket] = []
+    began = time.monotonic()
+    while (now := time.monotonic() - began) < seconds:
+        while len(made) < now * each_second:
+            sock = socket.socket()
+            sock.setblocking(False)
+            sock.bind((source_address(len(made) % 500), 0))
+            with contextlib.suppress(OSError):
+                sock.connect(("127.0.0.1", port))
+            with contextlib.suppress(OSError):
+                sock.send(b"GET / HTTP/1.1\r\nHost: evil-one.com\r\n\r\n")
+            made.append(sock)
+        time.sleep(0.005)
+    return made
+
+
+def starve(folder: Path, *, descriptors: int, connections: int, later: bool) -> dict[str, Any]:
+    """Leave the worker with `descriptors`, from its start or (`later`) taken from it while it runs, and send too many.
+
+    From its start the collector knows its limit and keeps some for its journal, so nothing is dropped but by a cap. Taken
+    from it while it runs, the journal may find none to open a file with: dropped_disk, counted.
+    """
     more_descriptors()
-    collector, _ = make_collector(folder, intake__head_deadline_seconds=DEADLINE_SECONDS)
+    collector, _ = make_collector(
+        folder, intake__head_deadline_seconds=STARVED_DEADLINE_SECONDS, segments__seal_seconds=0.2
+    )
+    if not later:
+        collector.wrapper = ["prlimit", f"--nofile={descriptors}:{descriptors}"]
     with collector:
         start_whole(collector)
         until = time.monotonic() + 10
         while "worker-0" not in (who := roles(collector)) and time.monotonic() < until:
             time.sleep(0.05)
         worker = who["worker-0"]
-        before = collector.fates()
-        resource.prlimit(worker, resource.RLIMIT_NOFILE, (descriptors, descriptors))
-        socks = open_idle(collector.port, connections, 0)
+        if later:
+            resource.prlimit(worker, resource.RLIMIT_NOFILE, (descriptors, descriptors))
         began, used = time.monotonic(), cpu_seconds(worker)
-        time.sleep(DEADLINE_SECONDS - 1)
+        socks = open_idle(collector.port, connections // 2, 0)
+        socks += open_greedy(collector.port, 2.5, connections // 5)
         share = (cpu_seconds(worker) - used) / (time.monotonic() - began)
         held = len(list(Path(f"/proc/{worker}/fd").iterdir()))
         during = collector.fates()
@@ -200,19 +230,21 @@ def starve(folder: Path, *, descriptors: int, connections: int) -> dict[str, Any
             sock.close()
         answered_again = _until_answered(collector)
         after = [checks_in(collector.port, PROBE_FROM, b"evil-one.com") for _ in range(20)]
-        fates = collector.settled_fates(connections, wait=DEADLINE_SECONDS * 5)
+        fates = collector.settled_fates(0, wait=STARVED_DEADLINE_SECONDS * 5)
         alive = roles(collector).get("worker-0") == worker
         code = collector.stop()
+        account = audit(collector.data, "stopped")[-1]
         rows = len(rows_of(collector.data))
         left = journals_left(collector.data)
     holds = (
         share <= CPU_SHARE_MAX
         and held <= descriptors
         and all(after)
-        and answered_again <= DEADLINE_SECONDS * 2
-        and fates.get("dropped_overload", 0) > before.get("dropped_overload", 0)
-        and fates["open"] == 0
-        and rows == fates["recorded"]
+        and answered_again <= STARVED_DEADLINE_SECONDS * 2
+        and account["dropped_overload"] > 0
+        and (later or account["dropped_disk"] == 0)
+        and account["open"] == account["dropped_crash"] == 0
+        and rows == account["recorded"]
         and alive
         and code == 0
         and not left
@@ -220,7 +252,8 @@ def starve(folder: Path, *, descriptors: int, connections: int) -> dict[str, Any
     return {
         "holds": holds,
         "descriptors": descriptors,
-        "connections": connections,
+        "taken_while_running": later,
+        "connections": len(socks),
         "worker_cpu_share": round(share, 3),
         "descriptors_held": held,
         "fates_during": during,

@@ -197,16 +197,30 @@ def children(collector: Collector) -> list[int]:
     return [pid for name, pid in collector.pids().items() if name != "supervisor"]
 
 
+_LISTENERS: dict[int, frozenset[str]] = {}
+
+
+def listeners(collector: Collector) -> frozenset[str]:
+    """The collector's own listening sockets on its first port, one for each worker, as /proc names them."""
+    assert collector.process is not None
+    known = _LISTENERS.get(collector.process.pid)
+    if not known:
+        local = f"0100007F:{collector.port:04X}"
+        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+        found = {
+            f"socket:[{words[9]}]"
+            for line in lines
+            if (words := line.split())[1] == local and words[3] == "0A"
+        }
+        known = _LISTENERS[collector.process.pid] = frozenset(found)
+    return known
+
+
 def roles(collector: Collector) -> dict[str, int]:
-    """Processes by role, told by what they hold: the clerk listens on the management port only."""
+    """Processes by role, told by what they hold: a worker one of the listeners, the clerk none."""
     assert collector.process is not None
     found = {"supervisor": collector.process.pid}
-    clerk = f":{collector.manage_port:04X} "
-    inodes = {
-        line.split()[9]
-        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]
-        if clerk in f"{line.split()[1]} " and line.split()[3] == "0A"
-    }
+    ours = listeners(collector)
     worker = 0
     for pid in children(collector):
         held = set()
@@ -214,9 +228,11 @@ def roles(collector: Collector) -> dict[str, int]:
             for descriptor in Path(f"/proc/{pid}/fd").iterdir():
                 with contextlib.suppress(OSError):
                     held.add(str(descriptor.readlink()))
-        if any(f"socket:[{inode}]" in held for inode in inodes):
+        if not held:
+            continue  # dead, or just being born
+        if not held & ours:
             found["clerk"] = pid
-        else:
+        elif len(held & ours) == 1:
             found[f"worker-{worker}"] = pid
             worker += 1
     return found

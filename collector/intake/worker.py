@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from collector.ground.clock import ClockWatch, now_us
+from collector.ground.clock import ClockWatch
 from collector.ground.codes import Transport
 from collector.ground.counters import CELL, Page
 from collector.ground.logs import place
@@ -140,7 +140,9 @@ class Worker:
         counts = self._page.counts
         late = self._loop.time() - self._due
         counts[CELL["loop_lag_us"]] = max(0, int(late * 1e6))
-        counts[CELL["alive_us"]] = now_us()
+        counts[CELL["alive_us"]] = (
+            time.monotonic_ns() // 1000
+        )  # a stepped wall clock must not make a worker look dead
         counts[CELL["kernel_dropped_udp"]] = sum(
             datagrams_dropped(listener.sock)
             for listener in self._listeners

@@ -47,6 +47,14 @@ class Clerk:
         """Show the rules that are in force now."""
         self.rules = self._read_rules()
 
+    def work(self) -> int:
+        """The sealer's round; how many journals are left. A disk that refuses must not take the management plane along."""
+        try:
+            return self.sealer.work(now_us())
+        except OSError as error:
+            self._log.error("sealing_interrupted", place=logs.place(error), errno=error.errno)
+            return 1
+
     def snapshot(self) -> Snapshot:
         """For a scrape."""
         clocks = [
@@ -60,7 +68,8 @@ class Clerk:
         """For `/readyz`: ready while every worker ticks; recording or why not."""
         now = now_us()
         pages = [page.read() for page in self._board.workers]
-        answering = sum(now - page[CELL["alive_us"]] < ALIVE_US for page in pages)
+        steady = time.monotonic_ns() // 1000
+        answering = sum(steady - page[CELL["alive_us"]] < ALIVE_US for page in pages)
         clocks = [
             OrderClock(order.id, order.active, order.ends_us / 1e6)
             for order in self.rules.orders_in_force(now)
@@ -127,14 +136,14 @@ async def _live(
     while not stopping.is_set():
         began = time.monotonic()
         board.clerk.counts[CELL["kernel_dropped_tcp"]] = connections_dropped() - connections_before
-        await asyncio.to_thread(clerk.sealer.work, now_us())
+        await asyncio.to_thread(clerk.work)
         board.clerk.publish()
         spent = time.monotonic() - began
         try:
             await asyncio.wait_for(stopping.wait(), max(LOOK_SECONDS, spent))
         except TimeoutError:
             continue
-    left = await asyncio.to_thread(clerk.sealer.work, now_us())
+    left = await asyncio.to_thread(clerk.work)
     board.clerk.publish()
     await runner.cleanup()
     return 1 if left else 0

@@ -23,6 +23,8 @@ class Loaded(NamedTuple):
 
     digest: str
     problems: list[Problem]
+    again: bool = False
+    """The files may be well: it was the machine that failed, and another try may not."""
 
 
 def start(paths: list[Path], directory: Path) -> tuple[int, int]:
@@ -43,7 +45,7 @@ def start(paths: list[Path], directory: Path) -> tuple[int, int]:
         problem = Problem(
             str(directory), "compiling", type(error).__name__, "rules written", "see disk space and rights"
         )
-        result = {"problems": [dataclasses.asdict(problem)]}
+        result = {"problems": [dataclasses.asdict(problem)], "again": True}
     with os.fdopen(writing, "w") as pipe:
         json.dump(result, pipe)
     os._exit(0)
@@ -54,8 +56,11 @@ def finish(pid: int, descriptor: int) -> Loaded:
     with os.fdopen(descriptor) as pipe:
         text = pipe.read()
     os.waitpid(pid, 0)
-    result: dict[str, Any] = json.loads(text) if text else {"problems": [dataclasses.asdict(_KILLED)]}
-    return Loaded(result.get("digest", ""), [Problem(**problem) for problem in result.get("problems", [])])
+    result: dict[str, Any] = (
+        json.loads(text) if text else {"problems": [dataclasses.asdict(_KILLED)], "again": True}
+    )
+    problems = [Problem(**problem) for problem in result.get("problems", [])]
+    return Loaded(result.get("digest", ""), problems, result.get("again", False))
 
 
 _KILLED = Problem(

@@ -4,6 +4,7 @@ Every step may be repeated after a crash: a segment is named by its range, so th
 same rows. A journal that does not verify everywhere gives what it has, and is kept beside as `.damaged`.
 """
 
+import contextlib
 import json
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -141,6 +142,7 @@ class _DropsByDay:
         self._days: dict[str, dict[str, int]] = {}
         if path.exists():
             self._days = json.loads(path.read_text())
+        self._unsaved = False
         self._last = self._read()
 
     def note(self, now_us: int) -> None:
@@ -148,13 +150,19 @@ class _DropsByDay:
         now = self._read()
         fresh = {name: max(0, now[name] - self._last[name]) for name in now}
         self._last = now
-        if not any(fresh.values()):
-            return
+        if any(fresh.values()):
+            self._add(fresh, now_us)
+        if self._unsaved:
+            with contextlib.suppress(OSError):  # a full disk: kept in memory, written at a later look
+                files.publish_bytes(self._path, json.dumps(self._days, sort_keys=True).encode())
+                self._unsaved = False
+
+    def _add(self, fresh: dict[str, int], now_us: int) -> None:
         day = (_EPOCH + timedelta(days=now_us // MICROSECONDS_A_DAY)).isoformat()
         today = self._days.setdefault(day, {})
         for name, count in fresh.items():
             today[name] = today.get(name, 0) + count
-        files.publish_bytes(self._path, json.dumps(self._days, sort_keys=True).encode())
+        self._unsaved = True
 
     def of(self, day: date) -> dict[str, int]:
         """The counts of one day by transport."""

@@ -35,6 +35,8 @@ LOCK_SECONDS = 10.0
 STEADY_SECONDS = 10.0
 """A process that lived this long is replaced at once; one that did not, after a pause that doubles up to PAUSE_MAX."""
 PAUSE_MAX = 5.0
+RELOAD_AGAIN_SECONDS = 1.0
+"""Pause after a reload that the machine refused (disk full): an order that was ended must not outlive the trouble."""
 STOP_SECONDS = 30.0
 """Beyond the head deadline, how long a stop waits for the workers, and again for the clerk."""
 
@@ -92,6 +94,7 @@ class Supervisor:
         self._connections_dropped = connections_dropped()
         self._loading: tuple[int, int] | None = None
         self._load_again = False
+        self._load_due: float | None = None
         if audit.is_new:
             audit.append("installed", now_us(), sensor=settings.sensor, version=collector.__version__)
         self._audit.append(
@@ -147,7 +150,7 @@ class Supervisor:
             not all(page.read()[CELL["alive_us"]] for page in self._board.workers)
             and time.monotonic() < until
         ):
-            time.sleep(0.01)
+            signal.sigtimedwait((signal.SIGCHLD,), 0.01)
         announce()
 
     def mind(self) -> int:
@@ -157,6 +160,8 @@ class Supervisor:
             wait = max(0.0, min([*due, 0.05 if self._loading else 1.0]))
             info = signal.sigtimedwait(_WAITED, wait)
             self._reap()
+            if self._load_due is not None and time.monotonic() >= self._load_due:
+                self._reload()
             for child in self._children:
                 if not child.pid and time.monotonic() >= child.due:
                     self._fork(child)
@@ -247,6 +252,7 @@ class Supervisor:
         self._log.info("worker_buried", worker=number, dropped_crash=lost)
 
     def _reload(self) -> None:
+        self._load_due = None
         if self._loading is not None:
             self._load_again = True
             return
@@ -260,11 +266,18 @@ class Supervisor:
         if loaded.problems:
             for problem in loaded.problems:
                 self._log.error("operations_refused_old_ones_stay", **problem.__dict__)
+            if loaded.again:
+                self._load_due = time.monotonic() + RELOAD_AGAIN_SECONDS
         else:
-            self._put_in_force(loaded.digest)
-            for child in self._children:
-                if child.pid:
-                    os.kill(child.pid, signal.SIGHUP)
+            try:
+                self._put_in_force(loaded.digest)
+            except OSError as error:
+                self._log.error("orders_not_put_in_force_old_ones_stay", errno=error.errno)
+                self._load_due = time.monotonic() + RELOAD_AGAIN_SECONDS
+            else:
+                for child in self._children:
+                    if child.pid:
+                        os.kill(child.pid, signal.SIGHUP)
         if self._load_again:
             self._load_again = False
             self._reload()
@@ -304,8 +317,12 @@ class Supervisor:
             "open": accepted - sum(fates.values()),
             "clean": not any(codes),
         }
-        self._audit.append("stopped", now_us(), actor=os.getuid(), **facts)
         self._log.info("stopped", **facts)
+        try:
+            self._audit.append("stopped", now_us(), actor=os.getuid(), **facts)
+        except OSError as error:
+            self._log.error("stop_not_in_audit_log", errno=error.errno)
+            return 1
         return 1 if any(codes) else 0
 
     def _end(self, child: Child, seconds: float) -> int:
@@ -321,7 +338,7 @@ class Supervisor:
                 self._log.error("process_killed", child=child.name)
                 os.kill(child.pid, signal.SIGKILL)
                 until += 3600.0
-            time.sleep(0.01)
+            signal.sigtimedwait((signal.SIGCHLD,), 0.01)
 
 
 def _lock(path: Path) -> int:

@@ -365,3 +365,15 @@ def test_a_failed_sync_and_a_truncation_that_fails_too(tmp_path):
     assert len(list_journals(folder)) == 2
     recover(folder)
     assert b"".join(in_journals(folder)) == records(0, 40)
+
+
+def test_what_was_said_to_be_lost_does_not_come_back(tmp_path):
+    """Every sync fails from the third on, the file cannot even get its name, the process dies: the refused block stays away.
+
+    It had been written, so only its truncation keeps recovery from serving a record that was counted as dropped.
+    """
+    folder = tmp_path / "journal"
+    results, _, _, _ = traced(folder, "fdatasync:error=EIO:when=3+", "rename:error=EIO", close=False)
+    assert results == [True] * 2 + [False] * 6
+    recover(folder)
+    assert b"".join(in_journals(folder)) == records(0, 10)

@@ -66,9 +66,10 @@ def test_midnight_parts_two_days_and_seals_the_first(tmp_path: Path) -> None:
         assert (told["rows"], told["day"]) == (2, first.removeprefix("date="))
         made.stop()
         assert not (made.data / "segments" / second / "sealed-test-1.json").exists()
-        days = {}
+        days: dict[str, int] = {}
         for path in made.data.glob("segments/*/*.parquet"):
-            days[path.parent.name] = days.get(path.parent.name, 0) + int(path.stem.split("-")[-1]) + 1
+            start, last = map(int, path.stem.split("-")[-2:])
+            days[path.parent.name] = days.get(path.parent.name, 0) + last - start + 1
         assert days == {first: 2, second: 1}
         for row in made.rows():
             assert row["timestamp"].date() in (midnight.date(), midnight.date() - timedelta(days=1))

@@ -180,6 +180,7 @@ def measure_worker(folder: Path, digest: str, seed: int) -> dict[str, object]:
     result["private_mb"] = private
     result["private_of_rules_mb"] = private - before
     result["load_average"] = os.getloadavg()[0]
+    result["python_loop_ns"] = python_loop_ns()
     began = time.perf_counter()
     index.verify()
     result["verify_s"] = time.perf_counter() - began
@@ -229,6 +230,14 @@ def one_round(decide: Callable[..., object], hosts: list[bytes], now_us: int) ->
     for host in hosts:
         decide(host, 6, dst, 80, now_us)
     return (time.process_time_ns() - began) / len(hosts) / 1000
+
+
+def python_loop_ns() -> float:
+    """CPU time of one turn of an empty loop: tells a busy or slow machine from a slow program."""
+    began = time.process_time_ns()
+    for _ in range(5_000_000):
+        pass
+    return (time.process_time_ns() - began) / 5_000_000
 
 
 def private_mb() -> float:

@@ -48,7 +48,7 @@ def test_a_tick_before_the_timer_does_not_leave_it_to_start_a_second_commit(tmp_
 
         journal.lets.set()
         record()
-        while committer.open:
+        while committer.open:  # noqa: ASYNC110 - a test may look now and then
             await asyncio.sleep(0.005)
         journal.lets.clear()
         record()  # too early for the next group: a timer waits

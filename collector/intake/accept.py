@@ -65,6 +65,9 @@ class Acceptor:
         self._desk = desk
         self._unfinished = unfinished
         self._after = after
+        self._scratch = bytearray(
+            HEAD_MAX
+        )  # every first read goes here: no 8 KiB to allocate for a head of 200 bytes
         self._spare = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self._descriptor_max = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - FILES_KEPT
         loop.add_reader(listener.sock.fileno(), self.take)
@@ -76,7 +79,7 @@ class Acceptor:
         accept, family, known_dst, dst_port = listener.accept, listener.family, listener.dst, listener.port
         committer, counts, decide, answers = desk.committer, desk.counts, desk.decide, desk.answers
         special = desk.is_probe is not None or desk.is_proxy is not None
-        clock_ns, hold = time.time_ns, committer.held.append
+        clock_ns, hold, scratch = time.time_ns, committer.held.append, self._scratch
         began = time.monotonic()
         desk.look_at_clock()
         plain = not desk.doubt
@@ -107,22 +110,23 @@ class Acceptor:
             if special and unfinished.takes_special(sock, now, src, peer[1], dst, dst_port):
                 continue
             try:
-                content = sock.recv(HEAD_MAX, _DONTWAIT)
+                received = sock.recv_into(scratch, HEAD_MAX, _DONTWAIT)
             except BlockingIOError:
                 unfinished.wait(sock, Party(now, src, peer[1], dst, dst_port, _TCP, _HANDSHAKE), b"")
                 continue
             except OSError:
-                content = b""
-            name = plain_host(content, HEAD_MAX)
+                received = 0
+            name = plain_host(scratch, received)
             if name is None:
-                self._take_other(sock, Party(now, src, peer[1], dst, dst_port, _TCP, _HANDSHAKE), content)
+                party = Party(now, src, peer[1], dst, dst_port, _TCP, _HANDSHAKE)
+                self._take_other(sock, party, bytes(scratch[:received]))
                 continue
             fate, operation, order, kind, subject, volume = decide(name, _TCP, dst, dst_port, now)
             batch = committer.batch
             count = batch.count
             if fate or not plain or count == batch.room or not committer.day_start <= now < committer.day_end:
                 party = Party(now, src, peer[1], dst, dst_port, _TCP, _HANDSHAKE)
-                desk.settle(party, name, _HTTP, Flaw.NONE, len(content), sock)
+                desk.settle(party, name, _HTTP, Flaw.NONE, received, sock)
                 continue
             # What follows is `Desk.settle` for a recorded HTTP check-in, unrolled: it saves 1.5 us of 10.
             counts[_IS_HTTP] += 1
@@ -133,7 +137,7 @@ class Acceptor:
                 src,
                 dst,
                 subject,
-                len(content) if volume else VOLUME_NONE,
+                received if volume else VOLUME_NONE,
                 order,
                 peer[1],
                 dst_port,

@@ -14,13 +14,15 @@ from collector.ground.clock import now_us
 from collector.ground.codes import Application, Fate, Transport, Trust
 from collector.ground.counters import CELL
 from collector.intake.desk import Desk, Party
-from collector.intake.sockets import Listener, destination_of, pack_address
+from collector.intake.sockets import Listener, datagrams_dropped, destination_of, pack_address
 
 BATCH = 256
 """Datagrams read in one turn: a burst is drained fast, and TCP is not kept waiting longer than some milliseconds."""
 PENDING_MAX = 1 << 18
 """Records that may wait for a commit; beyond it datagrams stay in the kernel's buffer, whose overflow the kernel counts."""
 PAUSE_SECONDS = 0.02
+TAKEN_MAX = 1 << 18
+"""Datagrams that a clean stop still reads, so that a flood cannot keep it from stopping: many full receive buffers."""
 
 _ANCILLARY = socket.CMSG_SPACE(64)
 _ACCEPTED = CELL["accepted_udp"]
@@ -37,15 +39,27 @@ class Datagrams:
         self._desk = desk
         self._after = after
         self._buffers = [bytearray(1)]
+        self._dropped = 0
         loop.add_reader(listener.sock.fileno(), self.take)
 
-    def take(self) -> int:
-        """One turn; how many datagrams were read."""
-        listener, desk = self._listener, self._desk
-        if desk.committer.open > PENDING_MAX:
-            self._loop.remove_reader(listener.sock.fileno())
+    @property
+    def dropped(self) -> int:
+        """Datagrams that the kernel dropped on this socket since it was bound, also once it is closed."""
+        if self._listener.sock.fileno() >= 0:
+            self._dropped = datagrams_dropped(self._listener.sock)
+        return self._dropped
+
+    def take(self) -> None:
+        """One turn, unless too many records wait for the disk."""
+        if self._desk.committer.open > PENDING_MAX:
+            self._loop.remove_reader(self._listener.sock.fileno())
             self._loop.call_later(PAUSE_SECONDS, self._resume)
-            return 0
+        else:
+            self._read()
+
+    def _read(self) -> int:
+        """Read a batch; how many datagrams there were."""
+        listener, desk = self._listener, self._desk
         read = listener.sock.recvmsg_into
         buffers = self._buffers
         counts = desk.counts
@@ -77,10 +91,12 @@ class Datagrams:
         return taken
 
     def stop(self) -> None:
-        """Read what is queued, then close."""
+        """Read what is queued, then close; what a flood adds beyond TAKEN_MAX meanwhile goes with the socket."""
         self._loop.remove_reader(self._listener.sock.fileno())
-        while self.take():
-            pass
+        taken = 0
+        while taken < TAKEN_MAX and (now := self._read()):
+            taken += now
+        self._dropped = self.dropped
         self._listener.sock.close()
 
     def _resume(self) -> None:

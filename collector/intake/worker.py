@@ -24,7 +24,7 @@ from collector.intake.desk import Desk
 from collector.intake.farewell import Farewell
 from collector.intake.networks import membership
 from collector.intake.settings import IntakeSettings
-from collector.intake.sockets import Listener, datagrams_dropped
+from collector.intake.sockets import Listener
 from collector.intake.unfinished import Unfinished
 from collector.journal.writer import Journal
 from collector.orders.rules import Rules
@@ -109,6 +109,7 @@ class Worker:
         """A clean stop. Raises OSError where the journal cannot be sealed; the next start recovers it."""
         for taker in self._takers:
             taker.stop()
+        self._count_dropped()
         until = self._loop.time() + self._seconds
         while len(self._unfinished) and self._loop.time() < until:  # noqa: ASYNC110 - a stop may look now and then
             await asyncio.sleep(0.02)
@@ -136,6 +137,11 @@ class Worker:
         self._page.counts[CELL["open"]] = len(self._unfinished) + self._committer.open
         self._page.publish()
 
+    def _count_dropped(self) -> None:
+        self._page.counts[CELL["kernel_dropped_udp"]] = sum(
+            taker.dropped for taker in self._takers if isinstance(taker, Datagrams)
+        )
+
     def _tick(self) -> None:
         counts = self._page.counts
         late = self._loop.time() - self._due
@@ -143,11 +149,7 @@ class Worker:
         counts[CELL["alive_us"]] = (
             time.monotonic_ns() // 1000
         )  # a stepped wall clock must not make a worker look dead
-        counts[CELL["kernel_dropped_udp"]] = sum(
-            datagrams_dropped(listener.sock)
-            for listener in self._listeners
-            if listener.transport is Transport.UDP and listener.sock.fileno() >= 0
-        )
+        self._count_dropped()
         with contextlib.suppress(OSError):
             self._clock.ask_kernel()
         self._desk.look_at_clock()

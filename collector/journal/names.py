@@ -7,6 +7,8 @@
 A stream is one worker's one UTC day: `<sensor>.<worker>.<start>`, start in 16-digit UTC microseconds. Numbers have 20 digits.
 """
 
+import contextlib
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -50,5 +52,11 @@ def parse_name(name: str) -> JournalName | None:
 
 def list_journals(root: Path) -> list[tuple[Path, JournalName]]:
     """All journals under `root`, each stream's in order of its first record."""
-    found = [(path, name) for path in root.glob("*/*.journal") if (name := parse_name(path.name)) is not None]
+    found = []
+    for directory in root.iterdir() if root.exists() else ():
+        # The clerk removes a stream's folder with its last file, whoever else may be looking (glob would raise).
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            for text in os.listdir(directory):
+                if (name := parse_name(text)) is not None:
+                    found.append((directory / text, name))
     return sorted(found, key=lambda item: (item[1].stream, item[1].first, item[1].last is None))

@@ -47,7 +47,7 @@ _plain = _PLAIN.match
 _new = tuple.__new__
 
 
-def plain_host(data: bytes, limit: int) -> bytes | None:
+def plain_host(data: bytes | bytearray, limit: int) -> bytes | None:
     """Return the host of a complete plain head within the first `limit` bytes; None: ask `Head`."""
     plain = _plain(data, 0, limit)
     if plain is None or len(name := plain[1]) > NAME_MAX:

@@ -300,6 +300,9 @@ SCRIPT = """
 """
 
 
+TRACED = "write,fdatasync,fsync,close,openat,ftruncate,/rename"
+
+
 def traced(folder: Path, *inject: str, close: bool = True) -> tuple[list[bool], int, int, str]:
     """Eight commits in a process of its own under strace, with failures injected into its system calls; and its trace."""
     if shutil.which("strace") is None:
@@ -309,12 +312,16 @@ def traced(folder: Path, *inject: str, close: bool = True) -> tuple[list[bool], 
         tests=str(here), root=str(here.parent.parent), folder=str(folder), close=close
     )
     trace = folder.with_suffix(".trace")
-    command = ["strace", "-qq", "-o", str(trace), "-e", "trace=write,fdatasync,fsync,close,openat,ftruncate"]
+    command = ["strace", "-qq", "-o", str(trace), "-e", f"trace={TRACED}"]
     for one in inject:
         command += ["-e", f"inject={one}"]
     done = subprocess.run([*command, sys.executable, "-c", script], capture_output=True, check=True)
     results, errors, written = json.loads(done.stdout)
-    return results, errors, written, trace.read_text()
+    seen = trace.read_text()
+    for one in inject:
+        name = one.partition(":")[0].removeprefix("/").rstrip("2")
+        assert re.search(rf"^{name}\w*\(.*INJECTED", seen, re.MULTILINE), f"{one} did not fire"
+    return results, errors, written, seen
 
 
 def assert_no_write_after_failure(trace: str, call: str) -> int:
@@ -359,7 +366,7 @@ def test_a_failed_sync_and_a_truncation_that_fails_too(tmp_path):
     """Not even the failed block can be cut off, and the process dies: after recovery each record is there once."""
     folder = tmp_path / "journal"
     results, _, _, _ = traced(
-        folder, "fdatasync:error=EIO:when=3", "ftruncate:error=EIO", "rename:error=EIO", close=False
+        folder, "fdatasync:error=EIO:when=3", "ftruncate:error=EIO", "/rename:error=EIO", close=False
     )
     assert results == [True] * 8
     assert len(list_journals(folder)) == 2
@@ -373,7 +380,7 @@ def test_what_was_said_to_be_lost_does_not_come_back(tmp_path):
     It had been written, so only its truncation keeps recovery from serving a record that was counted as dropped.
     """
     folder = tmp_path / "journal"
-    results, _, _, _ = traced(folder, "fdatasync:error=EIO:when=3+", "rename:error=EIO", close=False)
+    results, _, _, _ = traced(folder, "fdatasync:error=EIO:when=3+", "/rename:error=EIO", close=False)
     assert results == [True] * 2 + [False] * 6
     recover(folder)
     assert b"".join(in_journals(folder)) == records(0, 10)

@@ -63,7 +63,6 @@ class Worker:
         self._rules_dir = data_dir / "rules"
         self._page = page
         self._log = log
-        self._listeners = listeners
         self._seconds = float(settings.head_deadline_seconds)
         rules = self._read_rules()
         self._farewell = Farewell(loop)

@@ -52,11 +52,10 @@ def parse_name(name: str) -> JournalName | None:
 
 def list_journals(root: Path) -> list[tuple[Path, JournalName]]:
     """All journals under `root`, each stream's in order of its first record."""
-    found = []
+    found: list[tuple[Path, JournalName]] = []
     for directory in root.iterdir() if root.exists() else ():
         # The clerk removes a stream's folder with its last file, whoever else may be looking (glob would raise).
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            for text in os.listdir(directory):
-                if (name := parse_name(text)) is not None:
-                    found.append((directory / text, name))
+            names = ((text, parse_name(text)) for text in os.listdir(directory))
+            found += [(directory / text, name) for text, name in names if name is not None]
     return sorted(found, key=lambda item: (item[1].stream, item[1].first, item[1].last is None))

@@ -35,6 +35,9 @@ class Sealer:
         self, data_dir: Path, sensor: str, installed_us: int, settle_us: int, board: Board, log: Any
     ) -> None:
         self._data_dir = data_dir
+        files.clear_temporaries(
+            data_dir / "segments"
+        )  # a clerk that was killed in the middle of one; only clerks write here
         self._journals = data_dir / "journal"
         self._sensor = sensor
         self._settle_us = settle_us + SETTLE_US

@@ -68,6 +68,21 @@ def test_a_worker_that_dies_over_and_over_is_started_with_growing_pauses(tmp_pat
         collector.fates()
 
 
+def test_a_clerk_that_was_killed_leaves_no_unfinished_segment(tmp_path: Path) -> None:
+    """What a clerk had begun when it was killed is deleted by its replacement, not by the next start only."""
+    collector, _ = make_collector(tmp_path)
+    with collector:
+        start_whole(collector)
+        unfinished = collector.data / "segments" / "date=2026-11-01" / ".tmp-abc"
+        unfinished.parent.mkdir()
+        unfinished.write_bytes(b"PAR1")
+        kill(roles(collector)["clerk"])
+        until = time.monotonic() + 10
+        while unfinished.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        assert not unfinished.exists()
+
+
 def test_a_second_collector_on_the_same_data_is_refused(tmp_path: Path) -> None:
     """It says which directory belongs to whom, exits with 2, and the first goes on."""
     collector, _ = make_collector(tmp_path)

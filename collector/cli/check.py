@@ -7,8 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from collector.ground.errors import ConfigurationError
-from collector.orders.compile import compile_rules
+from collector.orders.compile import compile_operations
+from collector.orders.docket import read_operations
 from collector.orders.rules import Rules
+from collector.orders.summary import summary
 from collector.service import settings as service_settings
 
 
@@ -21,10 +23,10 @@ def run(chosen: argparse.Namespace) -> int:
     """Check everything that `serve` would read; 0, or 2 with every problem told."""
     try:
         settings = service_settings.load(chosen.config)
-        paths = settings.operation_files()
+        operations = read_operations(settings.operation_files())
         with tempfile.TemporaryDirectory(prefix="pentrap-check-") as scratch:
-            rules = Rules.load(Path(scratch), compile_rules(paths, Path(scratch)))
-            orders, rows, services = rules.order_ids, rules.index.count, len(rules.service_families)
+            rules = Rules.load(Path(scratch), compile_operations(operations, Path(scratch)))
+            lines = summary(operations, rules.index)
             rules.close()
     except ConfigurationError as error:
         if not chosen.json:
@@ -35,11 +37,6 @@ def run(chosen: argparse.Namespace) -> int:
         print("[]")
         return 0
     print(f"{chosen.config}: good")
-    print(f"  data_dir    {settings.data_dir}")
-    for path in paths:
-        print(f"  operation   {path}")
-    if not paths:
-        print("  operation   none: machines would be answered, nothing recorded")
-    print(f"  orders      {', '.join(orders) or 'none: nothing would be recorded'}")
-    print(f"  domains     {rows} rows in the schedules' index, {services} services")
+    print(f"data_dir {settings.data_dir}")
+    print("\n".join(lines or ["no operation: machines would be answered, nothing recorded"]))
     return 0

@@ -6,10 +6,12 @@ import shutil
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from collectors import exchange, get, running
+from data_plane import DataPlane
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,6 +62,22 @@ def test_l13_nothing_is_held_after_the_verdict(rest, step):
             assert conversation.held == 0
         verdict = found or verdict
     assert verdict.name == NAME
+
+
+def test_l13_what_the_last_machine_sent_is_not_read_again(tmp_path):
+    """A head cut anywhere, after the same head whole: judged as if nobody had been there before (they share a buffer)."""
+    whole = b"GET /gate HTTP/1.1\r\nUser-Agent: x\r\nHost: evil-one.com\r\n\r\n"
+    now_us = 1_795_348_800_000_000
+    window = {"starts": datetime(2026, 11, 1, tzinfo=UTC), "ends": datetime(2026, 12, 1, tzinfo=UTC)}
+    plane = DataPlane(tmp_path, now_us, volume=True, **window)
+    named = (
+        len(whole) - 2
+    )  # with the Host line's end there, the name is complete, and FIN after it leaves no doubt
+    for cut in range(1, len(whole) + 1):
+        assert plane.check_in([whole + b"z" * 500]).counted["fate_recorded"] == 1
+        left = plane.check_in([whole[:cut]])
+        assert ("fate_recorded" in left.counted) == (cut >= named), whole[:cut]
+    plane.close()
 
 
 def test_l13_a_host_in_the_body_is_recorded_for_nobody(collector):

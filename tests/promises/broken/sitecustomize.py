@@ -11,8 +11,8 @@ def classify_raises() -> None:
     real = accept.plain_host
 
     def plain_host(content, limit):
-        if b"PLANTED" in content:
-            raise ValueError(content)
+        if b"PLANTED" in content[:limit]:
+            raise ValueError(bytes(content[:limit]))
         return real(content, limit)
 
     accept.plain_host = plain_host

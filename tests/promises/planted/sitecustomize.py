@@ -33,7 +33,7 @@ def seen(action) -> None:
     def plain(content, limit):
         name = plain_host(content, limit)
         if name is not None:
-            action(content, name)
+            action(bytes(content[:limit]), name)
         return name
 
     def other(content, ended):

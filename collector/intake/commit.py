@@ -9,6 +9,7 @@ A refused commit (disk full, I/O error) still answers, and counts its records as
 """
 
 import asyncio
+import os
 import queue
 import socket
 import threading
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from collector.ground import logs
 from collector.ground.clock import now_us
 from collector.ground.codes import Fate
 from collector.ground.counters import CELL, COMMIT_0, DURABLE_0, FATE_0, Page, bucket_of
@@ -23,6 +25,9 @@ from collector.intake.farewell import Farewell
 from collector.intake.sockets import RawSocket
 from collector.journal.format import MICROSECONDS_A_DAY
 from collector.journal.writer import Batch, Journal
+
+EXIT_BROKEN = 70
+"""EX_SOFTWARE of sysexits.h: what the supervisor logs of a worker that ended itself."""
 
 Held = tuple[RawSocket, bytes]
 
@@ -196,6 +201,14 @@ class Committer:
         self._work.put(group)
 
     def _commit_in_thread(self) -> None:
+        try:
+            self._commit_for_ever()
+        except BaseException as error:
+            # Without this thread nobody would be answered again, and the loop would tick on: better to die and be replaced.
+            logs.get("commit").error("commit_failed", place=logs.place(error))
+            os._exit(EXIT_BROKEN)
+
+    def _commit_for_ever(self) -> None:
         while True:
             group = self._work.get()
             start = time.monotonic()

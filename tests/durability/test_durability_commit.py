@@ -1,13 +1,14 @@
 """Group commit: one at a time, and whoever waits for it is counted as open."""
 
 import asyncio
+import os
 import threading
 from pathlib import Path
 from typing import Any
 
 from collector.ground.clock import now_us
 from collector.ground.counters import Board
-from collector.intake.commit import Committer
+from collector.intake.commit import EXIT_BROKEN, Committer
 from collector.intake.farewell import Farewell
 from collector.journal.writer import Batch, Journal
 
@@ -29,6 +30,23 @@ class SlowJournal(Journal):
         assert self.lets.wait(10)
         self.at_once -= 1
         return super().commit(batch, now_us)
+
+
+def test_a_worker_whose_commit_thread_breaks_ends_itself(tmp_path: Path) -> None:
+    """A fault in the commit thread ends the process with 70, for the supervisor to replace it; it does not hang unanswering."""
+    pid = os.fork()
+    if not pid:
+        loop = asyncio.new_event_loop()
+        journal = SlowJournal(tmp_path, sync=True, seal_us=10**9, settle_us=10**9)
+        committer = Committer(
+            loop, journal, Board(1).workers[0], Farewell(loop), "no digest", INTERVAL, lambda: None
+        )
+        journal.lets.set()
+        committer.batch.count = 1
+        committer.flush(loop.time())
+        loop.run_until_complete(asyncio.sleep(5))
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == EXIT_BROKEN
 
 
 def test_a_tick_before_the_timer_does_not_leave_it_to_start_a_second_commit(tmp_path: Path) -> None:

@@ -12,7 +12,18 @@ from pathlib import Path
 from collectors import Collector
 from ordeals import every_call, kills
 from ordeals.every_call import ask
-from ordeals.world import audit, command, kill, make_collector, roles, rows_of, start_whole
+from ordeals.world import (
+    Steady,
+    audit,
+    command,
+    judge,
+    kill,
+    make_collector,
+    roles,
+    rows_of,
+    start_measured,
+    start_whole,
+)
 
 from collector.journal.names import list_journals
 
@@ -116,6 +127,25 @@ def test_a_listing_of_journals_bears_folders_that_vanish_meanwhile(tmp_path: Pat
     finally:
         stopping.set()
         thread.join()
+
+
+def test_a_killed_supervisor_leaves_nothing_unanswered_that_a_new_start_would_miss(tmp_path: Path) -> None:
+    """Kill -9 of the supervisor alone: its children stop cleanly, a start right after waits for them, all answers have rows."""
+    collector, targets = make_collector(tmp_path, intake__workers=2, intake__durability="sync")
+    start_whole(collector)
+    load = Steady(targets, tmp_path / "ledger.csv", rate=200, seed=3)
+    time.sleep(1)
+    assert collector.process is not None
+    kill(collector.process.pid)
+    collector.process.wait()
+    with collector:
+        assert start_measured(collector) <= 5
+        time.sleep(0.5)
+        entries = load.stop()
+        assert collector.stop() == 0
+    verdict, _ = judge(entries, collector.data)
+    assert verdict.holds, verdict
+    assert verdict.answered_recorded > 150
 
 
 def test_kills_under_load_lose_nothing_that_was_answered(tmp_path: Path) -> None:

@@ -211,10 +211,11 @@ class Committer:
     def _commit_for_ever(self) -> None:
         while True:
             group = self._work.get()
+            # Only what has been published is sealed: a death between sealing and publishing would count records as lost.
+            self._journal.roll(now_us())
             start = time.monotonic()
             results = [(batch.count, self._journal.commit(batch, now_us())) for batch in group.batches]
             self._loop.call_soon_threadsafe(self._committed, group, self._outcome(results, start))
-            self._journal.roll(now_us())
 
     def _outcome(self, results: list[tuple[int, bool]], start: float) -> _Outcome:
         journal = self._journal

@@ -246,7 +246,9 @@ class Supervisor:
             _report(recovered, self._log)
             records = max((item.written for item in recovered), default=None)
             self._board.retired.counts[CELL["corrupt_blocks"]] += sum(
-                item.corrupt_blocks for item in recovered
+                item.corrupt_blocks
+                for item in recovered
+                if item.set_aside  # the clerk counts those of the others
             )
         lost = self._board.retire(number, records)
         self._log.info("worker_buried", worker=number, dropped_crash=lost)

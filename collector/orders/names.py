@@ -14,7 +14,8 @@ NAME_MAX = 253
 LABEL_MAX = 63
 
 # Possessive quantifiers: a label's edges and its inside share characters, and there is nothing to go back for.
-_SHAPE = re.compile(r"(?:[a-z0-9_]++(?:-++[a-z0-9_]++)*+\.)++[a-z][a-z0-9]*+(?:-++[a-z0-9]++)*+", re.ASCII)
+# No possessive "+" behind groups: `re` matches those wrongly before 3.11.5 (CPython gh-106052), and Debian 12 has 3.11.2.
+_SHAPE = re.compile(r"(?:[a-z0-9_]++(?:-++[a-z0-9_]++)*\.)+[a-z][a-z0-9]*+(?:-++[a-z0-9]++)*", re.ASCII)
 _DEVIATIONS = frozenset("ßς\u200c\u200d")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?", re.ASCII)
 

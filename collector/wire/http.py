@@ -26,7 +26,8 @@ KNOWN_METHODS = frozenset(b"GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH
 
 _CR = 13
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"  # RFC 9110 5.6.2
-_EMPTY_LINES = re.compile(rb"(?:\r?\n)*+")
+# No possessive "+" behind groups: `re` matches those wrongly before 3.11.5 (CPython gh-106052), and Debian 12 has 3.11.2.
+_EMPTY_LINES = re.compile(rb"(?:\r?\n)*")
 _FIRST_WORD = re.compile(rb"(%b{1,%d}+)(?:[ \t]|\Z)" % (_TOKEN, METHOD_MAX))
 _VERSION = re.compile(rb"HTTP/[0-9]", re.IGNORECASE)
 _ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*+://([^/?# \t]*+)")  # RFC 9112 3.2.2, RFC 3986 3
@@ -34,11 +35,11 @@ _WORD = re.compile(rb"[^ \t]*+")
 _END = re.compile(rb"\n\r?\n")
 _FOLD = re.compile(rb"\r?\n[ \t]")  # RFC 9112 5.2
 # Only a Host field whose last line has ended: a field is not over while a fold of it is still arriving.
-_HOST = re.compile(rb"\n[Hh][Oo][Ss][Tt][ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)(?=\n)")
+_HOST = re.compile(rb"\n[Hh][Oo][Ss][Tt][ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*)(?=\n(?![ \t]))")
 
 # 0.66 µs for a head of 211 bytes. Runs of "anything but LF" are what `re` is fastest at: hence the version is
 # looked back at from the line's end, and a field that begins with h but is not Host is left to `Head`.
-_OTHER_FIELDS = rb"(?:[^Hh\s].*+\n)*+"
+_OTHER_FIELDS = rb"(?:[^Hh\s].*+\n)*"
 _PLAIN = re.compile(
     rb"[A-Z]{3,8} /.*+\n(?<= HTTP/1\.[01]\r\n)%b[Hh]ost: ?+(%b)(?::[0-9]*+)?\r\n%b\r\n"
     % (_OTHER_FIELDS, LABELS, _OTHER_FIELDS)

@@ -16,7 +16,7 @@ IPV6_MAX = 45
 """Bytes of the longest IPv6 literal, ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255 (RFC 3986 3.2.2)."""
 
 # An empty label cannot stand in a query (RFC 1035 3.1), so nobody was led here by such a name.
-LABELS = rb"[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++)*+"
+LABELS = rb"[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++)*"
 _NAME = re.compile(LABELS)
 _LITERAL = re.compile(rb"\[[0-9A-Fa-f:.]{2,%d}\]" % IPV6_MAX)
 _PORT = re.compile(rb":[0-9]*+")

@@ -23,9 +23,9 @@ REFUSALS = (
     ("write", "write:error=ENOSPC:when=9"),
     ("write", "write:error=ENOSPC:when=9+"),
     ("write", "write:error=EIO:when=2+3"),
-    ("write", "ftruncate:error=EIO:when=1+"),
+    ("write", "write:error=ENOSPC:when=9+ ftruncate:error=EIO:when=1+"),
 )
-"""(durability, strace's injection): once, from then on, every so many."""
+"""(durability, strace's injections): once, from then on, every so many."""
 
 
 def main() -> int:

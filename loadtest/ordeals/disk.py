@@ -92,12 +92,9 @@ def full(folder: Path, *, durability: str, seed: int, seconds: float) -> dict[st
 def failing(thread: int, output: Path, inject: str) -> Iterator[None]:
     """Calls of one thread fail as told until the end of the block."""
     command = ["strace", "-y", "-s", "0", "-o", str(output), "-p", str(thread)]
-    command += [
-        "-e",
-        "trace=openat,close,write,fdatasync,fsync,ftruncate,rename,unlink",
-        "-e",
-        f"inject={inject}",
-    ]
+    command += ["-e", "trace=openat,close,write,fdatasync,fsync,ftruncate,rename,unlink"]
+    for one in inject.split():
+        command += ["-e", f"inject={one}"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     assert "attached" in process.stderr.readline()

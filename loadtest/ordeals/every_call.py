@@ -159,8 +159,8 @@ def calls_in(trace: Path, data: Path, thread: str) -> list[tuple[str, Point | No
         call, rest = match["call"], match["rest"]
         place = rest.find(f"{data}/")
         reading = (
-            call == "openat" and "O_CREAT" not in rest and ("O_NONBLOCK" in rest or "O_DIRECTORY" not in rest)
-        )
+            call == "openat" and "O_CREAT" not in rest
+        )  # changes nothing; the call that follows it is struck
         if place < 0 or reading:
             found.append((call, None))
             continue

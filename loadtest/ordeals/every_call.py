@@ -31,7 +31,7 @@ CALLS = (
 )  # fmt: skip
 ASKED = 3
 TRIES = 8
-SHIFTS = (0, 1, -1, 2, -2, 3, -3, 4)
+SHIFTS = (0, 0, 1, -1, 0, 2, -2, 0)
 EVERY_WRITE = 24
 NEAR = 4
 """Arrow writes a segment's temporary in some 200 small pieces: the first, the last and every 24th of them are struck, or a
@@ -132,9 +132,12 @@ def traced(thread: int, output: Path, inject: str = "") -> Iterator[None]:
     try:
         yield
     finally:
-        if process.poll() is None:
+        try:
+            # It ends with its tracee, and only then has it written the last call.
+            process.wait(2 if gone(thread) else 0)
+        except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGINT)
-        process.wait(10)
+            process.wait(10)
         process.stderr.close()
 
 

@@ -85,7 +85,7 @@ def test_a_worker_killed_amid_datagrams_costs_what_it_says(tmp_path: Path) -> No
         burst(collector.udp_port, 1000)
         os.kill(worker, signal.SIGKILL)
         burst(collector.udp_port, 1000)
-        fates = collector.settled_fates(2000)
+        fates = collector.settled_fates(2000, wait=4)
         lost = collector.metrics()[KERNEL_UDP]
         assert collector.stop() == 0
     account = audit(collector.data, "stopped")[-1]

@@ -80,6 +80,7 @@ class Acceptor:
         committer, counts, decide, answers = desk.committer, desk.counts, desk.decide, desk.answers
         special = desk.is_probe is not None or desk.is_proxy is not None
         clock_ns, hold, scratch = time.time_ns, committer.held.append, self._scratch
+        note = desk.page.note_tcp
         began = time.monotonic()
         desk.look_at_clock()
         plain = not desk.doubt
@@ -97,7 +98,8 @@ class Acceptor:
                 break  # aborted before we took it (accept(2)): never ours; the listener fires again for the next
             now = clock_ns() // 1000
             taken += 1
-            counts[_ACCEPTED] += 1
+            counts[_ACCEPTED] = accepted = counts[_ACCEPTED] + 1
+            note(accepted)  # at once: whatever kills us from here on, this check-in is counted
             sock = RawSocket(family, _STREAM, _TCP, descriptor)
             if (
                 descriptor > descriptor_max
@@ -149,7 +151,6 @@ class Acceptor:
             batch.count = count + 1
             hold((sock, answers[operation]))
         if taken:
-            desk.page.note_tcp(counts[_ACCEPTED])
             self._after(began)
         return taken
 

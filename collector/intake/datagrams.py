@@ -75,6 +75,7 @@ class Datagrams:
                 break  # an ICMP error, and we send nothing that it could concern
             taken += 1
             counts[_ACCEPTED] += 1
+            desk.page.note_udp(counts[_ACCEPTED])
             src = pack_address(peer[0])
             dst = listener.dst or destination_of(ancillary) or bytes(16)
             if desk.is_probe is not None and desk.is_probe(src):
@@ -86,7 +87,6 @@ class Datagrams:
                 desk.settle(party, None, Application.OPAQUE, 0, size, None)
         buffers[0][0] = 0
         if taken:
-            desk.page.note_udp(counts[_ACCEPTED])
             self._after(began)
         return taken
 

@@ -26,6 +26,19 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The long runs, about 25 minutes in all; results go to loadtest/results/. Some want root (tmpfs, strace, loop mounts).
+campaigns: setup
+	$(BIN)/python loadtest/replay.py
+	$(BIN)/python loadtest/roundtrip.py --count 200000 --rate 3000
+	$(BIN)/python loadtest/crash.py --kills 100 --durability write
+	$(BIN)/python loadtest/crash.py --kills 100 --durability sync
+	$(BIN)/python loadtest/crash.py --every-call
+	$(BIN)/python loadtest/disk.py
+	$(BIN)/python loadtest/memory.py
+	$(BIN)/python loadtest/slow.py
+	$(BIN)/python loadtest/size.py
+	$(BIN)/python loadtest/segment_size.py
+
 bench: setup
 	$(BIN)/python loadtest/bench.py
 

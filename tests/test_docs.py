@@ -62,7 +62,13 @@ def test_every_metric_and_fate_is_explained(collector: Collector) -> None:
 
 def test_links_between_documents_lead_somewhere() -> None:
     """Each relative link in the four documents names a file that exists."""
-    for name in ("README.md", "ARCHITECTURE.md", "deploy/README.md", "config/README.md", "loadtest/README.md"):
+    for name in (
+        "README.md",
+        "ARCHITECTURE.md",
+        "deploy/README.md",
+        "config/README.md",
+        "loadtest/README.md",
+    ):
         folder = (ROOT / name).parent
         for target in re.findall(r"\]\((?!http)([^)#]+)", (ROOT / name).read_text()):
             assert (folder / target).exists(), (name, target)

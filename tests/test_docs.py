@@ -1,6 +1,8 @@
 """Documentation is true: what it names exists, and what exists is named."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -72,3 +74,18 @@ def test_links_between_documents_lead_somewhere() -> None:
         folder = (ROOT / name).parent
         for target in re.findall(r"\]\((?!http)([^)#]+)", (ROOT / name).read_text()):
             assert (folder / target).exists(), (name, target)
+
+
+def test_the_readmes_query_reads_what_a_collector_wrote(collector: Collector) -> None:
+    """The DuckDB line of the README, as it stands there, shows the row of a check-in."""
+    exchange(collector.port, get())
+    collector.stop()
+    (line,) = re.findall(r"^    \.venv/bin/(python -c .*)$", README, re.MULTILINE)
+    shown = subprocess.run(
+        ["bash", "-c", line.replace("python", sys.executable, 1)],
+        cwd=collector.folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "evil-one.com" in shown.stdout

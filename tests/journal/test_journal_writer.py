@@ -306,7 +306,7 @@ TRACED = "write,fdatasync,fsync,close,openat,ftruncate,/rename"
 def traced(folder: Path, *inject: str, close: bool = True) -> tuple[list[bool], int, int, str]:
     """Eight commits in a process of its own under strace, with failures injected into its system calls; and its trace."""
     if shutil.which("strace") is None:
-        pytest.skip("strace is not installed; .ci/setup installs it")
+        pytest.skip("strace is not installed; .ci/run installs it")
     here = Path(__file__).parent
     script = textwrap.dedent(SCRIPT).format(
         tests=str(here), root=str(here.parent.parent), folder=str(folder), close=close

@@ -96,7 +96,7 @@ def test_l13_a_host_in_the_body_is_recorded_for_nobody(collector):
 def test_l13_later_bytes_are_discarded_in_the_kernel(tmp_path):
     """Traced: after the head every read says MSG_TRUNC, and not one byte of a later body reaches the process."""
     if shutil.which("strace") is None:
-        pytest.skip("strace is not installed; .ci/setup installs it")
+        pytest.skip("strace is not installed; .ci/run installs it")
     secret = bytes(random.Random(5).choices(b"abcdefghijklmnopqrstuvwxyz", k=40))
     with running(tmp_path) as collector:
         trace = tmp_path / "trace"

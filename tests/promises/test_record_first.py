@@ -74,7 +74,7 @@ def one_split_check_in(port: int) -> int:
 def test_the_record_is_durable_before_the_answer_leaves(tmp_path, durability):
     """For each of 60 check-ins: the write of its block (with `sync` the fdatasync too) is over before its answer begins."""
     if shutil.which("strace") is None:
-        pytest.skip("strace is not installed; .ci/setup installs it")
+        pytest.skip("strace is not installed; .ci/run installs it")
     with running(tmp_path, settings={"intake.durability": durability}) as collector:
         trace = tmp_path / "trace"
         command = ["strace", "-f", "-qq", "-xx", "-s", "65536", "-o", str(trace), "-e", f"trace={CALLS}"]

@@ -71,7 +71,7 @@ def summary(
 ) -> dict[str, object]:
     late = sorted(load.lateness)
     return {
-        "command": sys.argv,
+        "command": ["loadtest/fleet.py", *sys.argv[1:]],
         "seed": chosen.seed,
         "made": len(late),
         "seconds": round(seconds, 3),

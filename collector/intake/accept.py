@@ -92,10 +92,10 @@ class Acceptor:
             except BlockingIOError:
                 break
             except OSError as error:
+                # Anything else was aborted before we took it (accept(2)): never ours; the listener fires again for the next.
                 if error.errno in _OUT_OF_DESCRIPTORS:
                     taken += self._shed_one()
-                    break
-                break  # aborted before we took it (accept(2)): never ours; the listener fires again for the next
+                break
             now = clock_ns() // 1000
             taken += 1
             counts[_ACCEPTED] = accepted = counts[_ACCEPTED] + 1

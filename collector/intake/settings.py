@@ -1,6 +1,6 @@
 """`[intake]` of pentrap.toml."""
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Annotated, Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -8,8 +8,6 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from collector.ground.codes import Transport
 from collector.orders.mistakes import Table
-
-Network = IPv4Network | IPv6Network
 
 
 class ListenAddress(NamedTuple):

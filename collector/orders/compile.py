@@ -16,23 +16,28 @@ import ipaddress
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from collector.ground import files
 from collector.ground.codes import Transport
 from collector.ground.errors import ConfigurationError, CorruptError, Problem
 from collector.ground.record import IPV4_PREFIX
+from collector.orders.chains import chains, end_of
 from collector.orders.docket import read_operations
 from collector.orders.index import MAGIC, Index
 from collector.orders.index_build import build_index
-from collector.orders.instants import DAY_US
+from collector.orders.instants import DAY_US, to_us
+from collector.orders.kinds import KINDS
 from collector.orders.names import canonical
-from collector.orders.operation import Operation, Service
+from collector.orders.operation import Operation, Order, Service
 from collector.orders.schedule import Schedule
 from collector.orders.suffixes import suffix_rules
 
-FORMAT = 1
-"""Version of the JSON document."""
+FORMAT = 2
+"""Version of the JSON document. 2 added to each order `extends` and `return_due_us`, to each operation `expires_us`; `rules`
+reads 1 as well, since journals of that time name such documents.
+"""
 
 ORDERS_MAX = 65_535
 SERVICES_MAX = 65_535
@@ -100,6 +105,7 @@ def rules_document(operations: Sequence[Operation], index_digest: str) -> bytes:
         ((order, number) for number, operation in enumerate(operations) for order in operation.orders),
         key=lambda entry: entry[0].id,
     )
+    due = {key: moment for operation in operations for key, moment in returns_due(operation.orders).items()}
     document = {
         "format": FORMAT,
         "index": index_digest,
@@ -111,6 +117,7 @@ def rules_document(operations: Sequence[Operation], index_digest: str) -> bytes:
                     {canonical(exclusion.domain) or "" for exclusion in operation.exceptions}
                 ),
                 "grace_days": [table.grace_days for table in operation.domains],
+                "expires_us": to_us(operation.injunction.expires) if operation.injunction.expires else None,
             }
             for operation in operations
         ],
@@ -122,6 +129,8 @@ def rules_document(operations: Sequence[Operation], index_digest: str) -> bytes:
                 "starts_us": order.starts_us,
                 "ends_us": order.ends_us,
                 "volume": "volume" in order.fields,
+                "extends": order.extends,
+                "return_due_us": due[order.id],
             }
             for order, number in orders
         ],
@@ -138,6 +147,19 @@ def rules_document(operations: Sequence[Operation], index_digest: str) -> bytes:
         ],
     }
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def returns_due(orders: Sequence[Order]) -> dict[str, int | None]:
+    """When each order's return is due, by id, in microseconds: its kind's time after the end of its whole chain of
+    extensions, terminations counted as ends. None where its law knows no return.
+    """
+    due: dict[str, int | None] = {}
+    for chain in chains(orders).values():
+        end_us = end_of(chain)
+        for order in chain:
+            after = KINDS[order.kind].return_due
+            due[order.id] = None if after is None else end_us + after // timedelta(microseconds=1)
+    return due
 
 
 def packed_address(service: Service) -> bytes:

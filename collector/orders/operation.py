@@ -10,14 +10,14 @@ tables; what must agree between them is in `agreement`, and reading is in `docke
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from collector.orders.instants import to_us
-from collector.orders.kinds import KINDS
+from collector.orders.kinds import ENDINGS, KINDS
 from collector.orders.mistakes import Table
 from collector.orders.schedule import FAMILY, FAMILY_WORDS
 
@@ -142,8 +142,14 @@ class Order(Table):
     @property
     def ends_us(self) -> int:
         """First microsecond in which it is not: `ends`, or whatever ended it before."""
-        moments = (self.ends, self.terminated, self.obtained, self.denied)
-        return min(to_us(moment) for moment in moments if moment is not None)
+        moments = (self.ends, *self.endings.values())
+        return min(to_us(moment) for moment in moments)
+
+    @property
+    def endings(self) -> dict[str, datetime]:
+        """What the file says ended it before `ends`: terminated, obtained, denied, where given."""
+        given = {key: getattr(self, key) for key in ENDINGS}
+        return {key: moment for key, moment in given.items() if moment is not None}
 
 
 @dataclass(frozen=True)

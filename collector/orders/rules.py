@@ -23,6 +23,7 @@ from zlib import crc32
 
 from collector.ground.codes import Fate, Kind
 from collector.ground.errors import CorruptError
+from collector.orders.chains import roots
 from collector.orders.index import MARKER, WINDOW, Index
 from collector.orders.timeline import OrderWindow, Rank, rank, timeline
 
@@ -30,6 +31,9 @@ Decision = tuple[int, int, int, int, int, bool]
 """(fate, operation, order, kind, subject, volume). `fate` is Fate.RECORDED, Fate.SUPPRESSED_WINDOW, or -1
 for nothing; then all numbers are -1. `order` is -1 where none is in force; `subject` is a row of the index
 or the number of a service."""
+
+FORMATS = (1, 2)
+"""Versions of the document that can be read: compile.FORMAT and those before."""
 
 NOTHING: Decision = (-1, -1, -1, -1, -1, False)
 
@@ -46,6 +50,9 @@ class OrderState(NamedTuple):
     starts_us: int
     ends_us: int
     active: bool
+    return_due_us: int | None
+    chain: str
+    """The id of the first order of its chain of extensions."""
 
 
 class Verdict(NamedTuple):
@@ -86,6 +93,11 @@ class Rules:
             operation["answer"].encode("latin-1") for operation in document["operations"]
         ]
         self.orders = [OrderWindow(number=number, **order) for number, order in enumerate(document["orders"])]
+        self.injunctions: list[tuple[str, int | None]] = [
+            (operation["name"], operation.get("expires_us")) for operation in document["operations"]
+        ]
+        """Each operation and when its injunction expires; None: it does not say."""
+        self._chains = roots(self.orders)
         self.order_ids = [order.id for order in self.orders]
         self.order_operations = [self.operations[order.operation] for order in self.orders]
         self.service_families: list[str] = [service["family"] for service in document["services"]]
@@ -115,6 +127,11 @@ class Rules:
                 "load rules", str(path), "the document", cause, "Delete it and reload the operation files"
             )
         document = json.loads(content)
+        if document["format"] not in FORMATS:
+            cause = f"format {document['format']}, and this version reads {FORMATS}"
+            raise CorruptError(
+                "load rules", str(path), "format", cause, "Use the version of Pentrap that wrote it"
+            )
         return cls(document, digest, Index(directory / f"{document['index']}.index"))
 
     def plan(self, operation: int) -> Plan:
@@ -136,6 +153,8 @@ class Rules:
                 order.starts_us,
                 order.ends_us,
                 order.starts_us <= now_us < order.ends_us,
+                order.return_due_us,
+                self._chains[order.id],
             )
             for order in self.orders
         ]

@@ -20,6 +20,9 @@ class OrderWindow(NamedTuple):
     starts_us: int
     ends_us: int
     volume: bool
+    extends: str | None = None
+    return_due_us: int | None = None
+    """When the court has to have the return: after the end of the whole chain; None: by no law, or rules of format 1."""
 
 
 Rank = tuple[int, str]

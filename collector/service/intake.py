@@ -9,7 +9,7 @@ from typing import Any
 
 import uvloop
 
-from collector.ground import logs, process
+from collector.ground import cage, files, logs, process
 from collector.ground.counters import Board
 from collector.intake.sockets import Listener
 from collector.intake.worker import SETTLE_SECONDS, Worker
@@ -21,6 +21,7 @@ def run(number: int, settings: Settings, listeners: list[Listener], board: Board
     """Take check-ins until SIGTERM; the exit code."""
     process.follow_parent(signal.SIGTERM)
     log = logs.get(f"intake-{number}")
+    _enter_cage(settings, listeners, log)
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     loop.set_exception_handler(logs.report_from_loop)
@@ -49,6 +50,7 @@ def run(number: int, settings: Settings, listeners: list[Listener], board: Board
     stopping = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, worker.reload)
+    loop.add_signal_handler(signal.SIGUSR1, worker.believe_clock)
     process.take_signals()
 
     async def live() -> None:
@@ -56,6 +58,21 @@ def run(number: int, settings: Settings, listeners: list[Listener], board: Board
         await worker.stop()
 
     return _run(loop, live, log)
+
+
+def _enter_cage(settings: Settings, listeners: list[Listener], log: Any) -> None:
+    """Before the loop and the first thread: a worker writes journals, reads rules, and reaches nothing else.
+
+    The supervisor's lock stays open, and locked, until the last of us is gone.
+    """
+    journal = settings.data_dir / "journal"
+    files.make_directory(journal)
+    cage.close_strangers(
+        {listener.sock.fileno() for listener in listeners}, open_files={settings.data_dir / "lock"}
+    )
+    missing = cage.enter(read=[settings.data_dir / "rules"], write=[journal])
+    if missing:
+        log.warning("cage_incomplete", missing=missing)
 
 
 def _run(loop: asyncio.AbstractEventLoop, live: Callable[[], Coroutine[Any, Any, None]], log: Any) -> int:

@@ -19,10 +19,12 @@ TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def set_clock(folder: Path, ahead: timedelta) -> None:
-    """How far the collector's wall clock is ahead of ours."""
-    fresh = folder / "clock.new"
+    """How far the collector's wall clock is ahead of ours. The file lies where a caged worker may read: among its rules."""
+    clock = folder / "data" / "rules" / "clock"
+    clock.parent.mkdir(parents=True, exist_ok=True)
+    fresh = clock.with_name("clock.new")
     fresh.write_text(f"{ahead.total_seconds():+f}\n")
-    fresh.replace(folder / "clock")
+    fresh.replace(clock)
 
 
 def faked(folder: Path, ahead: timedelta) -> Collector:
@@ -31,7 +33,7 @@ def faked(folder: Path, ahead: timedelta) -> Collector:
     set_clock(folder, ahead)
     made.environment = {
         "LD_PRELOAD": str(LIBRARY),
-        "FAKETIME_TIMESTAMP_FILE": str(folder / "clock"),
+        "FAKETIME_TIMESTAMP_FILE": str(folder / "data" / "rules" / "clock"),
         "FAKETIME_NO_CACHE": "1",
         "DONT_FAKE_MONOTONIC": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",

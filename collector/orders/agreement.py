@@ -7,8 +7,7 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 
 from collector.ground.errors import Problem
-from collector.orders.instants import to_text, to_us
-from collector.orders.kinds import KINDS
+from collector.orders.life import life_problems
 from collector.orders.mistakes import shown
 from collector.orders.names import canonical, name_flaw
 from collector.orders.operation import Annex, Exclusion, Injunction, Operation, Order, Service
@@ -48,9 +47,7 @@ def order_problems(orders: Sequence[tuple[int, Order]], file: str) -> list[Probl
     by_id = {order.id: order for _, order in orders}
     for number, order in orders:
         place = order_place(number, order.id)
-        problems += _window_problems(order, file, place)
-        problems += _ending_problems(order, file, place)
-        problems += _extension_problems(order, by_id, file, place)
+        problems += life_problems(order, by_id, file, place)
         for annex_number, annex in enumerate(order.annex, 1):
             problems += _annex_problems(annex, file, f"{place} annex {annex_number} ({annex.partner})")
         problems += _twice(
@@ -124,75 +121,6 @@ def between_problems(operations: Iterable[Operation]) -> list[Problem]:
                     Problem(operation.file, f"{place} id", found, expected, "rename the newer one")
                 )
     return problems
-
-
-def _window_problems(order: Order, file: str, place: str) -> list[Problem]:
-    kind = KINDS.get(order.kind)
-    if kind is None:
-        expected = "one of " + ", ".join(f'"{known}"' for known in KINDS)
-        return [
-            Problem(
-                file,
-                f"{place} kind",
-                quoted(order.kind),
-                expected,
-                "write the kind that the court's paper has",
-            )
-        ]
-    if order.starts >= order.ends:
-        found = f"{shown(order.ends)}, not after starts = {shown(order.starts)}"
-        return [
-            Problem(file, f"{place} ends", found, "an instant later than starts", "correct one of the two")
-        ]
-    if order.duration > kind.longest:
-        latest = to_text(to_us(order.starts + kind.longest))
-        found = f"{shown(order.ends)}, {order.duration} after starts"
-        expected = f"at most {kind.longest_words} after starts for {order.kind} ({kind.statute})"
-        remedy = f"write {latest} or earlier; longer needs another order ({kind.renewal})"
-        return [Problem(file, f"{place} ends", found, expected, remedy)]
-    return []
-
-
-def _ending_problems(order: Order, file: str, place: str) -> list[Problem]:
-    kind = KINDS.get(order.kind)
-    problems = []
-    for key in ("terminated", "obtained", "denied"):
-        moment = getattr(order, key)
-        if moment is None or kind is None:
-            continue
-        if key not in kind.ended_by:
-            fitting = ", ".join(name for name, row in KINDS.items() if key in row.ended_by)
-            expected = f"{key} only in an order of kind {fitting}"
-            problems.append(
-                Problem(file, f"{place} {key}", shown(moment), expected, "write terminated instead")
-            )
-    if order.obtained is not None and order.denied is not None:
-        found = f"obtained = {shown(order.obtained)} and denied = {shown(order.denied)}"
-        expected = "one of the two (18 USC 3125(b))"
-        problems.append(
-            Problem(file, f"{place} denied", found, expected, "remove the one that did not happen")
-        )
-    return problems
-
-
-def _extension_problems(order: Order, by_id: dict[str, Order], file: str, place: str) -> list[Problem]:
-    if order.extends is None:
-        return []
-    where = f"{place} extends"
-    base = by_id.get(order.extends)
-    if base is None or base is order:
-        known = ", ".join(known for known in by_id if known != order.id) or "there is no other"
-        found = f"{quoted(order.extends)}, " + (
-            "the order itself" if base else "which is no order of this operation"
-        )
-        expected = f"the id of another order of this operation: {known}"
-        return [Problem(file, where, found, expected, "correct the id; the extended order stays in the file")]
-    if order.starts <= base.starts:
-        found = f"{quoted(base.id)}, which starts at {shown(base.starts)}, not before this one"
-        return [
-            Problem(file, where, found, "an order that starts before this one", "correct the id or the dates")
-        ]
-    return []
 
 
 def _annex_problems(annex: Annex, file: str, place: str) -> list[Problem]:

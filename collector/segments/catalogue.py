@@ -12,6 +12,7 @@ their own marker.
      "sensor": "sinkhole-1", "day": "2026-11-22", "sealed_at": "2026-11-23T00:01:00.000000Z",
      "rows": 51000,
      "segments": [{"name": …, "rows": 51000, "bytes": 702731, "sha256": …}, …],        by name
+     "quarantined": [],                                        the same of those set aside before the seal
      "streams": {"sinkhole-1.0.1795305600000000": {"ranges": [[0, 50999]], "gaps": []}, …},
      "kernel_dropped": {"tcp": 0, "udp": 0}}
 
@@ -19,6 +20,10 @@ Ranges are record numbers, both ends inclusive. A stream counts from 0, so whate
 out below its last record is a gap: records that a crash or rot took. Records after the last one cannot be
 missed here; the journal's recovery counts those. Two segments that hold the same record number would be a row
 published twice: that is refused.
+
+A segment in quarantine (`path_aside`) when the day is sealed is named under `quarantined` and its rows are not counted;
+its numbers are no gap. One that is released later stands in the folder and not in the marker, so it came late. One that
+is set aside after the seal is still named under `segments`, and is not lost.
 """
 
 import hashlib
@@ -34,7 +39,15 @@ import pyarrow.parquet as pq
 
 from collector.ground import files
 from collector.ground.errors import CorruptError
-from collector.segments.segment import FOLDER, Segment, day_directory, parse_day, parse_segment
+from collector.segments.segment import (
+    FOLDER,
+    QUARANTINE,
+    Segment,
+    aside_directory,
+    day_directory,
+    parse_day,
+    parse_segment,
+)
 from collector.segments.table import SCHEMA_VERSION
 from collector.segments.write import PRODUCER
 
@@ -48,7 +61,15 @@ _REMEDY = "Restore the segment from a copy; the day stays open until then."
 
 def days(data_dir: Path) -> list[date]:
     """The UTC days that have a folder, in order."""
-    root = data_dir / FOLDER
+    return _days_below(data_dir / FOLDER)
+
+
+def days_aside(data_dir: Path) -> list[date]:
+    """The UTC days that have a folder in quarantine, in order."""
+    return _days_below(data_dir / QUARANTINE)
+
+
+def _days_below(root: Path) -> list[date]:
     if not root.is_dir():
         return []
     return sorted(day for path in root.iterdir() if (day := parse_day(path.name)) is not None)
@@ -56,7 +77,15 @@ def days(data_dir: Path) -> list[date]:
 
 def segments_of(data_dir: Path, day: date, sensor: str | None = None) -> list[Segment]:
     """A day's segments, of one sensor or of all, by stream and first record; other files are passed over."""
-    folder = day_directory(data_dir, day)
+    return _segments_in(day_directory(data_dir, day), day, sensor)
+
+
+def segments_aside(data_dir: Path, day: date, sensor: str | None = None) -> list[Segment]:
+    """A day's segments in quarantine, as `segments_of`."""
+    return _segments_in(aside_directory(data_dir, day), day, sensor)
+
+
+def _segments_in(folder: Path, day: date, sensor: str | None) -> list[Segment]:
     if not folder.is_dir():
         return []
     found = (parse_segment(day, path.name) for path in folder.iterdir())
@@ -79,14 +108,15 @@ def seal_day(
     """Write the marker of a day whose records are all in segments; one that stands already is left as it is.
 
     `sealed_at` is aware; `kernel_dropped` counts by transport what the kernel dropped before us on that day.
-    Reads every segment once. Raises CorruptError where a segment does not hold the rows that its name
+    Reads every segment once. Only in its `turn`. Raises CorruptError where a segment does not hold the rows that its name
     promises, or two hold the same record.
     """
     target = marker_path(data_dir, sensor, day)
     if target.exists():
         return target
     segments = segments_of(data_dir, day, sensor)
-    entries = [_entry(data_dir, segment) for segment in segments]
+    aside = segments_aside(data_dir, day, sensor)
+    entries = [_entry(segment.path(data_dir), segment) for segment in segments]
     marker = {
         "marker_version": MARKER_VERSION,
         "schema_version": SCHEMA_VERSION,
@@ -96,7 +126,8 @@ def seal_day(
         "sealed_at": sealed_at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "rows": sum(entry["rows"] for entry in entries),
         "segments": sorted(entries, key=lambda entry: entry["name"]),
-        "streams": _streams(data_dir, day, segments),
+        "quarantined": [_entry(segment.path_aside(data_dir), segment) for segment in aside],
+        "streams": _streams(data_dir, day, segments, aside),
         "kernel_dropped": dict(sorted(kernel_dropped.items())),
     }
     files.make_directory(target.parent)
@@ -133,15 +164,21 @@ def late_segments(data_dir: Path, sensor: str, day: date) -> list[Segment]:
 
 
 def lost_segments(data_dir: Path, sensor: str, day: date) -> list[str]:
-    """Names in a sealed day's marker of which the folder has no file of that size; hashes are not read."""
-    folder = day_directory(data_dir, day)
-    sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
+    """Names in a sealed day's marker of which neither the folder nor the quarantine has a file of that size.
+
+    Hashes are not read. What was deleted by an entry of the audit log is among them: `custody.inventory` knows.
+    """
+    folders = [
+        place for place in (aside_directory(data_dir, day), day_directory(data_dir, day)) if place.is_dir()
+    ]
+    sizes = {
+        path.name: path.stat().st_size for place in folders for path in place.iterdir() if path.is_file()
+    }
     marker = read_marker(data_dir, sensor, day)
     return [entry["name"] for entry in marker["segments"] if sizes.get(entry["name"]) != entry["bytes"]]
 
 
-def _entry(data_dir: Path, segment: Segment) -> dict[str, Any]:
-    path = segment.path(data_dir)
+def _entry(path: Path, segment: Segment) -> dict[str, Any]:
     try:
         footer = pq.read_metadata(path)
     except (pa.ArrowInvalid, OSError) as error:
@@ -165,15 +202,18 @@ def _entry(data_dir: Path, segment: Segment) -> dict[str, Any]:
         return {"name": segment.name, "rows": segment.rows, "bytes": file.tell(), "sha256": digest}
 
 
-def _streams(data_dir: Path, day: date, segments: Iterable[Segment]) -> dict[str, dict[str, list[Range]]]:
+def _streams(
+    data_dir: Path, day: date, segments: Iterable[Segment], aside: Iterable[Segment]
+) -> dict[str, dict[str, list[Range]]]:
     """By stream, what its segments hold and lack; a stream that crossed midnight has the rest next door."""
-    today: dict[str, list[Range]] = {}
-    for segment in segments:
-        today.setdefault(segment.stream, []).append((segment.first, segment.last))
-    nearby: dict[str, list[Range]] = {}
+    today = _ranges(segments)
+    nearby = _ranges(aside)
     for step in (-1, 1):
-        for segment in segments_of(data_dir, day + timedelta(days=step)):
-            nearby.setdefault(segment.stream, []).append((segment.first, segment.last))
+        beside = day + timedelta(days=step)
+        for stream, ranges in _ranges(
+            segments_of(data_dir, beside) + segments_aside(data_dir, beside)
+        ).items():
+            nearby.setdefault(stream, []).extend(ranges)
     found = {}
     for stream, held in sorted(today.items()):
         whole = sorted(held + nearby.get(stream, []))
@@ -190,6 +230,13 @@ def _streams(data_dir: Path, day: date, segments: Iterable[Segment]) -> dict[str
         gaps = [gap for gap in _gaps(whole) if gap[0] <= end]
         found[stream] = {"ranges": _merged(sorted(held)), "gaps": gaps}
     return found
+
+
+def _ranges(segments: Iterable[Segment]) -> dict[str, list[Range]]:
+    held: dict[str, list[Range]] = {}
+    for segment in segments:
+        held.setdefault(segment.stream, []).append((segment.first, segment.last))
+    return held
 
 
 def _gaps(ranges: list[Range]) -> list[Range]:

@@ -5,6 +5,10 @@
 `first` and `last` are numbers of records in the stream, 20 digits each, both inclusive; so a listing tells
 which records are here, and repeating a step that a crash cut off gives the same name again. The folder is
 the UTC day of every row's timestamp, in the form that pyarrow, DuckDB and Spark read as a partition column.
+
+    data_dir/quarantine/date=YYYY-MM-DD/<the same name>
+
+A segment in which something was found that should not be there is set aside under the same name (law.md L-17).
 """
 
 import re
@@ -13,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 FOLDER = "segments"
+QUARANTINE = "quarantine"
 DAY_PREFIX = "date="
 SUFFIX = ".parquet"
 SECONDS_A_DAY = 86_400
@@ -49,6 +54,10 @@ class Segment(NamedTuple):
         """Where the file stands."""
         return day_directory(data_dir, self.day) / self.name
 
+    def path_aside(self, data_dir: Path) -> Path:
+        """Where the file stands while it is in quarantine."""
+        return aside_directory(data_dir, self.day) / self.name
+
 
 def sensor_of(stream: str) -> str:
     """The sensor of a stream `<sensor>.<worker>.<start>`; a sensor's name holds no dot."""
@@ -66,6 +75,11 @@ def parse_segment(day: date, name: str) -> Segment | None:
 def day_directory(data_dir: Path, day: date) -> Path:
     """The folder of one UTC day."""
     return data_dir / FOLDER / f"{DAY_PREFIX}{day.isoformat()}"
+
+
+def aside_directory(data_dir: Path, day: date) -> Path:
+    """The folder of one UTC day's segments in quarantine."""
+    return data_dir / QUARANTINE / f"{DAY_PREFIX}{day.isoformat()}"
 
 
 def parse_day(name: str) -> date | None:

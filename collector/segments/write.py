@@ -97,6 +97,8 @@ def _days(records: bytes, first: int, stream: str) -> Iterator[tuple[date, int, 
 
 
 def _write(data_dir: Path, segment: Segment, records: bytes, rules: Rules) -> Segment:
+    if segment.path_aside(data_dir).exists():
+        return segment  # a repeated step must not bring back what an officer has set aside
     files.make_directory(day_directory(data_dir, segment.day))
     rows, numbers = sorted_rows(records, segment.first)
     files.publish(segment.path(data_dir), lambda path: _write_parquet(path, segment, rows, numbers, rules))

@@ -19,6 +19,7 @@ from collector.journal.format import HEADER_SIZE, MICROSECONDS_A_DAY, decode_hea
 from collector.journal.names import JournalName, list_journals
 from collector.orders.rules import Rules
 from collector.segments.catalogue import is_sealed, seal_day
+from collector.segments.turn import turn
 from collector.segments.write import write_segments
 
 SETTLE_US = 15_000_000
@@ -112,13 +113,14 @@ class Sealer:
             day = _EPOCH + timedelta(days=number)
             if not is_sealed(self._data_dir, self._sensor, day):
                 try:
-                    seal_day(
-                        self._data_dir,
-                        self._sensor,
-                        day,
-                        sealed_at=datetime.fromtimestamp(now_us / 1e6, UTC),
-                        kernel_dropped=self._drops.of(day),
-                    )
+                    with turn(self._data_dir):
+                        seal_day(
+                            self._data_dir,
+                            self._sensor,
+                            day,
+                            sealed_at=datetime.fromtimestamp(now_us / 1e6, UTC),
+                            kernel_dropped=self._drops.of(day),
+                        )
                 except (CorruptError, OSError) as error:
                     self._log.error("day_not_sealed", day=day.isoformat(), place=logs.place(error))
                     return

@@ -84,6 +84,7 @@ def test_the_marker_says_what_the_day_holds(rules, tmp_path):
         "day": "2026-11-22",
         "sealed_at": "2026-11-23T00:00:00.000000Z",
         "rows": 18,
+        "quarantined": [],
         "streams": {
             STREAM: {"ranges": [[0, 14], [20, 20]], "gaps": [[15, 19]]},
             OTHER_WORKER: {"ranges": [[3, 4]], "gaps": [[0, 2]]},

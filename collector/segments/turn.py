@@ -1,0 +1,30 @@
+"""One at a time: sealing a day, setting a segment aside, deleting.
+
+    data_dir/segments/lock    held (flock) meanwhile, by whichever process: the clerk, an officer's command
+
+A day's marker names what stands in two folders, so nothing may move between them while it is made. Writing new segments
+needs no turn: a segment is named by its range and appears whole.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from collector.ground import files
+from collector.segments.segment import FOLDER
+
+LOCK = "lock"
+
+
+@contextmanager
+def turn(data_dir: Path) -> Iterator[None]:
+    """Wait for the turn and keep it. Not to be nested."""
+    files.make_directory(data_dir / FOLDER)
+    descriptor = os.open(data_dir / FOLDER / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, files.FILE_MODE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

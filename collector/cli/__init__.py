@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import collector
-from collector.cli import check, serve, status
-from collector.ground.errors import BusyError, ConfigurationError
+from collector.cli import check, order, serve, status
+from collector.ground.errors import BusyError, ConfigurationError, CorruptError
 
-VERBS = (serve, check, status)
+VERBS = (serve, check, status, order)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,12 +25,13 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"pentrap {collector.__version__}")
     verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in VERBS:
-        name = module.__name__.rpartition(".")[2]
+        name = getattr(module, "NAME", module.__name__.rpartition(".")[2])
         text = (module.__doc__ or "").partition("\n")[0]
         verb = verbs.add_parser(name, help=text, description=text)
-        verb.add_argument(
-            "--config", type=Path, required=True, metavar="FILE", help="the settings, pentrap.toml"
-        )
+        if getattr(module, "CONFIG", True):
+            verb.add_argument(
+                "--config", type=Path, required=True, metavar="FILE", help="the settings, pentrap.toml"
+            )
         module.arguments(verb)
         verb.set_defaults(run=module.run)
     return top
@@ -49,4 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BusyError as error:
         print(f"pentrap: {error}", file=sys.stderr)
         return 2
+    except CorruptError as error:
+        print(f"pentrap: {error}", file=sys.stderr)
+        return 1
     return code

@@ -59,6 +59,7 @@ class ClockWatch:
         self._difference = time.time_ns() - time.monotonic_ns()
         self._unsure_until = 0
         self._unsynchronised = require_sync and not kernel_synchronised()
+        self._vouched = False
 
     def unsure(self) -> bool:
         """Look once (before each batch): whether recording has to pause. About 0.3 us."""
@@ -74,4 +75,16 @@ class ClockWatch:
 
     def ask_kernel(self) -> None:
         """Ask the kernel again (once a second), where the settings require its word."""
-        self._unsynchronised = self._require_sync and not kernel_synchronised()
+        if not self._require_sync:
+            return
+        synchronised = kernel_synchronised()
+        if synchronised:
+            self._vouched = False  # a later loss of it is a new doubt
+        self._unsynchronised = not synchronised and not self._vouched
+
+    def believe(self) -> None:
+        """An officer vouches for the wall clock as it is now: until its next step, or its next loss of synchronisation."""
+        self._difference = time.time_ns() - time.monotonic_ns()
+        self._unsure_until = 0
+        self._unsynchronised = False
+        self._vouched = True

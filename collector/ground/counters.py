@@ -37,6 +37,7 @@ CELLS = (
     "kernel_dropped_udp",
     "clock_unsure",
     "disk_refused",
+    "reload_refused",
     "loop_lag_us",
     "rules",
     "pid",
@@ -63,6 +64,7 @@ GAUGES = frozenset(
         "kernel_dropped_udp",
         "clock_unsure",
         "disk_refused",
+        "reload_refused",
         "loop_lag_us",
         "rules",
         "pid",
@@ -71,6 +73,11 @@ GAUGES = frozenset(
 )
 """Cells that state how things are now (or, the kernel's drops, count since the socket was bound): a death does not
 add them up."""
+
+NOTICE_CELLS = 64
+"""Counters of public notices served, in each worker's part of a region of their own: they are counted in place, so that
+operations without a notice pay nothing for them, not even at a publication.
+"""
 
 _TCP = CELL["accepted_tcp"]
 _UDP = CELL["accepted_udp"]
@@ -132,8 +139,12 @@ class Board:
 
     def __init__(self, workers: int) -> None:
         size = -(-PAGE_SIZE // 64) * 64
-        self._mapping = mmap.mmap(-1, 64 + (workers + 2) * size)
+        notices = workers * NOTICE_CELLS * 8
+        self._mapping = mmap.mmap(-1, 64 + (workers + 2) * size + notices)
         view = memoryview(self._mapping)
+        served = view[64 + (workers + 2) * size :].cast("Q")
+        self.notices = [served[n * NOTICE_CELLS : (n + 1) * NOTICE_CELLS] for n in range(workers)]
+        """By worker: how often each notice was served since the start; a worker's death does not take them back."""
         self._turn = view[:8].cast("Q")
         pages = [Page(view[64 + n * size : 64 + n * size + PAGE_SIZE]) for n in range(workers + 2)]
         self.workers = pages[:workers]
@@ -148,6 +159,10 @@ class Board:
             if not turn & 1 and self._turn[0] == turn:
                 break
         return [sum(column) for column in zip(*pages, strict=True)]
+
+    def notices_served(self) -> list[int]:
+        """All workers' notices by cell."""
+        return [sum(column) for column in zip(*self.notices, strict=True)]
 
     def retire(self, worker: int, records: int | None) -> int:
         """Add a dead worker's counts to `retired` and clear its page; how many check-ins its death cost.

@@ -47,6 +47,7 @@ class CorruptError(PentrapError):
 
     def __init__(self, operation: str, path: str, place: str, cause: str, remedy: str) -> None:
         super().__init__(f"{operation}: {path}: {place}: {cause}. {remedy}")
+        self.parts = (operation, path, place, cause, remedy)
 
 
 class BusyError(PentrapError):

@@ -42,8 +42,13 @@ def rename(source: Path, target: Path, *, durable: bool = True) -> None:
         sync_directory(target.parent)
 
 
-def publish(target: Path, write: Callable[[Path], None], mode: int = FILE_MODE) -> None:
-    """Let `write` fill a temporary file beside `target`, sync it and give it its name: whole or not at all."""
+def publish(
+    target: Path, write: Callable[[Path], None], mode: int = FILE_MODE, *, durable: bool = True
+) -> None:
+    """Let `write` fill a temporary file beside `target`, sync it and give it its name: whole or not at all.
+
+    Not `durable` is for what can be made again after a power cut.
+    """
     descriptor, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=target.parent)
     os.close(descriptor)
     temporary = Path(name)
@@ -52,18 +57,26 @@ def publish(target: Path, write: Callable[[Path], None], mode: int = FILE_MODE) 
         descriptor = os.open(temporary, os.O_RDONLY)
         try:
             os.fchmod(descriptor, mode)
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        rename(temporary, target)
+        rename(temporary, target, durable=durable)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def publish_bytes(target: Path, content: bytes, mode: int = FILE_MODE) -> None:
+def publish_bytes(target: Path, content: bytes, mode: int = FILE_MODE, *, durable: bool = True) -> None:
     """`publish` for what is already in memory."""
-    publish(target, lambda path: _write_all(path, content), mode)
+    publish(target, lambda path: _write_all(path, content), mode, durable=durable)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename between two directories of one file system; both entries are durable when it returns."""
+    os.rename(source, target)
+    sync_directory(target.parent)
+    sync_directory(source.parent)
 
 
 def remove(path: Path) -> None:

@@ -79,6 +79,7 @@ class Acceptor:
         accept, family, known_dst, dst_port = listener.accept, listener.family, listener.dst, listener.port
         committer, counts, decide, answers = desk.committer, desk.counts, desk.decide, desk.answers
         special = desk.is_probe is not None or desk.is_proxy is not None
+        notices, served = desk.notices, desk.served
         clock_ns, hold, scratch = time.time_ns, committer.held.append, self._scratch
         note = desk.page.note_tcp
         began = time.monotonic()
@@ -149,6 +150,8 @@ class Acceptor:
                 kind,
             )
             batch.count = count + 1
+            if notices and operation in notices:
+                served[notices[operation]] += 1
             hold((sock, answers[operation]))
         if taken:
             self._after(began)

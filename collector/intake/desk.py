@@ -53,6 +53,7 @@ class Desk:
         clock: ClockWatch,
         committer: Committer,
         page: Page,
+        served: memoryview,
         probe: Callable[[bytes], bool] | None,
         proxy: Callable[[bytes], bool] | None,
     ) -> None:
@@ -60,6 +61,7 @@ class Desk:
         self.committer = committer
         self.page = page
         self.counts = page.counts
+        self.served = served
         self.is_probe = probe
         self.is_proxy = proxy
         self.doubt = False
@@ -72,6 +74,7 @@ class Desk:
         self.decide = rules.decide
         # Operation -1 is "none matched", and Python's last item: the default answer stands there.
         self.answers = [*rules.answers, self._default_answer]
+        self.notices = rules.notices
         self.committer.turn(self.committer.day_start, rules.digest)
 
     def look_at_clock(self) -> None:
@@ -129,6 +132,8 @@ class Desk:
         else:
             self.counts[FATE_0 + fate] += 1
         if sock is not None:
+            if application == _HTTP and operation in self.notices:
+                self.served[self.notices[operation]] += 1
             answer = (
                 self.answers[operation] if application == _HTTP else TLS_ALERT if application == _TLS else b""
             )

@@ -57,6 +57,7 @@ class Worker:
         settings: IntakeSettings,
         default_answer: bytes,
         page: Page,
+        served: memoryview,
         log: Any,
     ) -> None:
         self._loop = loop
@@ -77,6 +78,7 @@ class Worker:
             self._clock,
             self._committer,
             page,
+            served,
             membership(settings.ignore_from),
             membership(settings.proxy_protocol_from),
         )
@@ -102,6 +104,12 @@ class Worker:
         self._desk.adopt(rules)
         self._show_rules(rules)
         self._committer.flush(time.monotonic())
+        self._page.publish()
+
+    def believe_clock(self) -> None:
+        """An officer vouches for the clock: recording resumes."""
+        self._clock.believe()
+        self._desk.look_at_clock()
         self._page.publish()
 
     async def stop(self) -> None:

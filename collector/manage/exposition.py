@@ -30,14 +30,20 @@ class OrderClock(NamedTuple):
     order: str
     active: bool
     ends_seconds: float
+    return_due_seconds: float | None
+    """None where its kind asks for no return, or the court has it."""
 
 
 class Snapshot(NamedTuple):
     """What the clerk knows beside the counters, at the moment of a scrape."""
 
     orders: list[OrderClock]
+    injunctions: list[tuple[str, float]]
+    """Operation and second of expiry, of those that expire."""
     disk_free_bytes: int
     recording: bool
+    audit_checkpoint_seconds: float
+    """When the signed checkpoint was last seen to cover every entry."""
 
 
 class Exposition:
@@ -144,11 +150,37 @@ class Exposition:
         ends = GaugeMetricFamily(
             "pentrap_order_ends_timestamp_seconds", "When the order ends", labels=("order",)
         )
+        due = GaugeMetricFamily(
+            "pentrap_order_return_due_timestamp_seconds",
+            "When the court must have the return of the order's chain; gone once it has it",
+            labels=("order",),
+        )
         for order in snapshot.orders:
             active.add_metric((order.order,), order.active)
             ends.add_metric((order.order,), order.ends_seconds)
+            if order.return_due_seconds is not None:
+                due.add_metric((order.order,), order.return_due_seconds)
         yield active
         yield ends
+        yield due
+        expires = GaugeMetricFamily(
+            "pentrap_injunction_expires_timestamp_seconds",
+            "When the operation's injunction expires; machines are answered beyond it",
+            labels=("operation",),
+        )
+        for operation, seconds in snapshot.injunctions:
+            expires.add_metric((operation,), seconds)
+        yield expires
+        yield GaugeMetricFamily(
+            "pentrap_audit_checkpoint_timestamp_seconds",
+            "When the signed checkpoint was last seen to cover every entry of the audit log",
+            snapshot.audit_checkpoint_seconds,
+        )
+        yield GaugeMetricFamily(
+            "pentrap_reload_refused",
+            "1 while the last reload's files were refused and older ones are in force",
+            counts[CELL["reload_refused"]],
+        )
         build = GaugeMetricFamily("pentrap_build_info", "The running release", labels=("version",))
         build.add_metric((collector.__version__,), 1)
         yield build

@@ -61,12 +61,27 @@ def compile_operations(operations: Sequence[Operation], directory: Path) -> str:
         names = [operation.name for operation in _listing(operations)]
         with _without_cycle_search():
             build_index(read_schedules(operations, index_digest), names, index_path)
-    content = rules_document(operations, index_digest)
-    digest = hashlib.sha256(content).hexdigest()
-    path = directory / f"{digest}.json"
-    if not path.exists() or path.read_bytes() != content:
-        files.publish_bytes(path, content)
-    return digest
+    return _publish_rules(rules_document(operations, index_digest), directory)
+
+
+def compile_with_index_of(operations: Sequence[Operation], directory: Path, in_force: str) -> str:
+    """Rules of these operations over the index of the rules in force: an order's change must not wait for a schedule's.
+
+    Its digest; empty where the rules in force cannot be read, so that only the whole will do.
+    """
+    _check_limits(operations)
+    try:
+        document = json.loads((directory / f"{in_force}.json").read_bytes())
+        if document["format"] != FORMAT or not _opens(directory / f"{document['index']}.index"):
+            return ""
+    except (OSError, ValueError, KeyError):
+        return ""
+    return _publish_rules(rules_document(operations, document["index"]), directory)
+
+
+def digest_of(operations: Sequence[Operation]) -> str:
+    """The digest that these operations would compile to, without making anything: schedules are hashed, not read."""
+    return hashlib.sha256(rules_document(operations, _index_digest(operations))).hexdigest()
 
 
 def read_schedules(operations: Sequence[Operation], index_digest: str = "") -> Schedule:
@@ -168,6 +183,14 @@ def packed_address(service: Service) -> bytes:
         return b""
     packed = ipaddress.ip_address(service.address).packed
     return packed if len(packed) == 16 else IPV4_PREFIX + packed
+
+
+def _publish_rules(content: bytes, directory: Path) -> str:
+    digest = hashlib.sha256(content).hexdigest()
+    path = directory / f"{digest}.json"
+    if not path.exists() or path.read_bytes() != content:
+        files.publish_bytes(path, content)
+    return digest
 
 
 class _DigestOfSources:

@@ -25,6 +25,7 @@ from collector.ground.codes import Fate, Kind
 from collector.ground.errors import CorruptError
 from collector.orders.chains import roots
 from collector.orders.index import MARKER, WINDOW, Index
+from collector.orders.notices import notice_cells
 from collector.orders.timeline import OrderWindow, Rank, rank, timeline
 
 Decision = tuple[int, int, int, int, int, bool]
@@ -76,6 +77,10 @@ class Plan(NamedTuple):
     exceptions: frozenset[bytes]
 
 
+GONE = -1
+_NO_PLAN = Plan([], [Verdict(-1, -1, -1, False)], [], frozenset())
+"""Of an operation that is gone: its domains match nothing."""
+
 Candidate = tuple[int, tuple[int, bool], Rank, int, int, Verdict]
 """(fate, kind and whether it is general, rank, operation, subject, verdict): the smallest one wins."""
 
@@ -102,8 +107,13 @@ class Rules:
         self.order_operations = [self.operations[order.operation] for order in self.orders]
         self.service_families: list[str] = [service["family"] for service in document["services"]]
         self.service_operations = [self.operations[service["operation"]] for service in document["services"]]
-        self.index_operations = [self.operations.index(name) for name in index.operations]
-        """The rules' number of each operation of the index."""
+        numbers = {name: number for number, name in enumerate(self.operations)}
+        self.index_operations = [numbers.get(name, GONE) for name in index.operations]
+        """The rules' number of each operation of the index; GONE where its file was taken away and the index of what is
+        left is still being built.
+        """
+        self.notices = notice_cells(self.operations, self.answers)
+        """By operation's number, where its answer has a public notice: the cell that counts how often it is served."""
         self._plans = [
             _plan(
                 number, [order for order in self.orders if order.operation == number], operation["exceptions"]
@@ -186,7 +196,7 @@ class Rules:
         found: list[Candidate] = []
         for index_operation, rows in index.find(name).items():
             operation = self.index_operations[index_operation]
-            if _excepted(name, self._plans[operation].exceptions):
+            if operation == GONE or _excepted(name, self._plans[operation].exceptions):
                 continue
             for row in rows:  # their windows do not overlap
                 in_us, out_us, _ = WINDOW.unpack_from(
@@ -235,7 +245,7 @@ def _decider(rules: Rules) -> Callable[[bytes | None, int, bytes, int, int], Dec
     index = rules.index
     mask, starts, offsets, names = index.mask, index.buckets, index.name_offsets, index.names
     terms, deeper, windows = index.terms_of_rows, index.deeper, index.term_windows
-    plans = [rules.plan(number) for number in rules.index_operations]
+    plans = [_NO_PLAN if number == GONE else rules.plan(number) for number in rules.index_operations]
     ports = rules.ports
     several = len(index.operations) > 1
     slowly = rules.decide_slowly

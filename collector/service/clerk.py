@@ -1,4 +1,4 @@
-"""The clerk: the one process that writes Parquet and answers the operator."""
+"""The clerk: the one process that writes Parquet, signs the audit log and answers the operator."""
 
 import asyncio
 import os
@@ -10,20 +10,29 @@ from typing import Any
 import uvloop
 from aiohttp import web
 
+from collector.audit.access import close_orphans
+from collector.audit.key import checkpoint_key
+from collector.audit.ledger import Ledger
+from collector.audit.log import AuditLog, read_entries
 from collector.ground import logs, process
 from collector.ground.clock import now_us
 from collector.ground.counters import CELL, Board
+from collector.ground.errors import CorruptError
 from collector.intake.sockets import connections_dropped
+from collector.journal.format import MICROSECONDS_A_DAY
 from collector.manage.app import application
 from collector.manage.exposition import OrderClock, Snapshot, registry
 from collector.manage.settings import is_loopback, split_address
 from collector.orders.rules import Rules
-from collector.service.loader import CURRENT
+from collector.service import loader
+from collector.service.notices import NoticeCounts, notice_name
 from collector.service.sealer import Sealer
 from collector.service.settings import Settings
 
 LOOK_SECONDS = 0.5
 """How often the clerk looks for sealed journals."""
+ORPHANS_US = 30_000_000
+"""How often the clerk looks for readings whose process is gone."""
 ALIVE_US = 5_000_000
 """A worker that has not ticked for this long does not count as answering."""
 
@@ -36,50 +45,110 @@ class Clerk:
         self._board = board
         self._log = log
         self.rules = self._read_rules()
+        self._audit_dir = settings.data_dir / "audit"
+        self._audit = AuditLog(self._audit_dir, checkpoint_key(settings.signing_key, settings.sensor))
+        self._ledger = Ledger()
+        self._ledger_size = 0
+        self._signed_us = 0
+        self._orphans_us = 0
+        self._look_at_log(now_us())
+        entered = {
+            notice_name(entry.facts["operation"], entry.facts["answer"]): entry.facts["until"]
+            for entry in read_entries(self._audit_dir)
+            if entry.event == "notice_served"
+        }
+        run = str(self._ledger.runs[-1].started.number)
+        self._notices = NoticeCounts(settings.data_dir / "notices.json", board, run, entered)
+        self._day = now_us() // MICROSECONDS_A_DAY
         deadline_us = int(settings.intake.head_deadline_seconds * 1e6)
         self.sealer = Sealer(settings.data_dir, settings.sensor, installed_us, deadline_us, board, log)
 
     def _read_rules(self) -> Rules:
         directory = self._settings.data_dir / "rules"
-        return Rules.load(directory, (directory / CURRENT).read_text().strip())
+        return Rules.load(directory, loader.current(directory))
 
     def reload(self) -> None:
         """Show the rules that are in force now."""
         self.rules = self._read_rules()
 
-    def work(self) -> int:
-        """The sealer's round; how many journals are left. A disk that refuses must not take the management plane along."""
+    def work(self, *, stopping: bool = False) -> int:
+        """One round; how many journals are left. A disk that refuses must not take the management plane along."""
+        now = now_us()
         try:
-            return self.sealer.work(now_us())
+            left = self.sealer.work(now)
         except OSError as error:
             self._log.error("sealing_interrupted", place=logs.place(error), errno=error.errno)
-            return 1
+            left = 1
+        try:
+            self._keep_records(now, stopping=stopping)
+        except (OSError, CorruptError) as error:
+            self._log.error("audit_interrupted", place=logs.place(error))
+        return left
+
+    def _keep_records(self, now: int, *, stopping: bool) -> None:
+        """What the clerk owes the court: the log signed, readings ended, notices counted."""
+        self._notices.adopt(self.rules, now, self._audit)
+        self._notices.note(now)
+        day = now // MICROSECONDS_A_DAY
+        if stopping or day != self._day:
+            self._notices.enter(now, self._audit)
+            self._day = day
+        if now - self._orphans_us >= ORPHANS_US:
+            self._orphans_us = now
+            close_orphans(self._settings.data_dir, self._audit)
+        self._look_at_log(now)
+
+    def _look_at_log(self, now: int) -> None:
+        """Sign what is not signed yet, and know what the entries say."""
+        self._audit.sign()
+        self._signed_us = now
+        if self._audit.size != self._ledger_size:
+            self._ledger = Ledger.of(read_entries(self._audit_dir))
+            self._ledger_size = self._audit.size
+
+    def _order_clocks(self) -> list[OrderClock]:
+        return [
+            OrderClock(
+                order.id,
+                order.active,
+                order.ends_us / 1e6,
+                None
+                if order.return_due_us is None or order.id in self._ledger.delivered
+                else order.return_due_us / 1e6,
+            )
+            for order in self.rules.orders_in_force(now_us())
+        ]
 
     def snapshot(self) -> Snapshot:
         """For a scrape."""
-        clocks = [
-            OrderClock(order.id, order.active, order.ends_us / 1e6)
-            for order in self.rules.orders_in_force(now_us())
-        ]
+        clocks = self._order_clocks()
         free = os.statvfs(self._settings.data_dir)
-        return Snapshot(clocks, free.f_bavail * free.f_frsize, not self._why_not_recording(clocks))
+        injunctions = [
+            (operation, expires_us / 1e6)
+            for operation, expires_us in self.rules.injunctions
+            if expires_us is not None
+        ]
+        return Snapshot(
+            clocks,
+            injunctions,
+            free.f_bavail * free.f_frsize,
+            not self._why_not_recording(clocks),
+            self._signed_us / 1e6,
+        )
 
     def readiness(self) -> dict[str, Any]:
         """For `/readyz`: ready while every worker ticks; recording or why not."""
-        now = now_us()
         pages = [page.read() for page in self._board.workers]
         steady = time.monotonic_ns() // 1000
         answering = sum(steady - page[CELL["alive_us"]] < ALIVE_US for page in pages)
-        clocks = [
-            OrderClock(order.id, order.active, order.ends_us / 1e6)
-            for order in self.rules.orders_in_force(now)
-        ]
-        why = self._why_not_recording(clocks)
+        counts = self._board.total()
+        why = self._why_not_recording(self._order_clocks())
         return {
             "ready": answering > 0,
             "workers": {"expected": len(pages), "answering": answering},
             "recording": not why,
             "not_recording_because": why,
+            "changed_files_refused": bool(counts[CELL["reload_refused"]]),
         }
 
     def _why_not_recording(self, clocks: list[OrderClock]) -> list[str]:
@@ -143,7 +212,7 @@ async def _live(
             await asyncio.wait_for(stopping.wait(), max(LOOK_SECONDS, spent))
         except TimeoutError:
             continue
-    left = await asyncio.to_thread(clerk.work)
+    left = await asyncio.to_thread(clerk.work, stopping=True)
     board.clerk.publish()
     await runner.cleanup()
     return 1 if left else 0

@@ -104,6 +104,11 @@ class Settings:
     pull: PullSettings
     export: ExportSettings
 
+    @property
+    def signing_key(self) -> Path:
+        """The collector's key file."""
+        return self.file.parent / self.export.signing_key
+
     def operation_files(self) -> list[Path]:
         """The operation files that the patterns find now, in order of name."""
         found: set[Path] = set()

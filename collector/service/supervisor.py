@@ -1,11 +1,10 @@
 """The supervisor: binds, forks, replaces the dead, reloads, stops. It runs no event loop and holds no thread.
 
-Signals are waited for, not handled: SIGCHLD (someone died), SIGHUP (reload operations), SIGTERM and SIGINT (stop). A
-dead worker's
-journals are recovered here at once, so that its counts become exact before its replacement starts.
+Signals are waited for, not handled: SIGCHLD (someone died), SIGHUP (reload operations), SIGUSR1 (an officer vouches for
+the clock), SIGTERM and SIGINT (stop). A dead worker's journals are recovered here at once, so that its counts become exact
+before its replacement starts.
 """
 
-import hashlib
 import os
 import signal
 import sys
@@ -16,18 +15,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import collector
-from collector.audit.log import AuditLog
 from collector.ground import files, logs, process
-from collector.ground.clock import now_us
 from collector.ground.codes import Fate
 from collector.ground.counters import CELL, FATE_0, Board
-from collector.ground.errors import BusyError, ConfigurationError, Problem
+from collector.ground.errors import BusyError, ConfigurationError, CorruptError, Problem
 from collector.intake.settings import parse_listen
 from collector.intake.sockets import Listener, bind, connections_dropped
 from collector.journal.recover import Recovered, recover
 from collector.orders.rules import Rules
 from collector.service import loader
+from collector.service.aside import Aside, Report
+from collector.service.notary import Notary
 from collector.service.settings import Settings
 
 LOCK_SECONDS = 10.0
@@ -40,7 +38,7 @@ RELOAD_AGAIN_SECONDS = 1.0
 STOP_SECONDS = 30.0
 """Beyond the head deadline, how long a stop waits for the workers, and again for the clerk."""
 
-_WAITED = (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+_WAITED = (signal.SIGCHLD, signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass
@@ -67,10 +65,11 @@ def serve(settings: Settings, announce: Callable[[], None]) -> int:
     log = logs.get("supervisor")
     for name in ("journal", "segments", "rules"):
         files.make_directory(settings.data_dir / name)
-    files.clear_temporaries(settings.data_dir)
+    for name in ("journal", "segments", "rules"):  # elsewhere an officer's command may be writing
+        files.clear_temporaries(settings.data_dir / name)
     recovered = recover(settings.data_dir / "journal")
     _report(recovered, log)
-    supervisor = Supervisor(settings, AuditLog(settings.data_dir / "audit"), log)
+    supervisor = Supervisor(settings, Notary(settings), log)
     supervisor.load_first()
     supervisor.bind()
     supervisor.start(announce)
@@ -82,9 +81,9 @@ def serve(settings: Settings, announce: Callable[[], None]) -> int:
 class Supervisor:
     """The children, the sockets and the board of counters."""
 
-    def __init__(self, settings: Settings, audit: AuditLog, log: Any) -> None:
+    def __init__(self, settings: Settings, notary: Notary, log: Any) -> None:
         self._settings = settings
-        self._audit = audit
+        self._notary = notary
         self._log = log
         self._rules_dir = settings.data_dir / "rules"
         self._workers = settings.intake.workers or len(os.sched_getaffinity(0))
@@ -92,28 +91,19 @@ class Supervisor:
         self._listeners: list[list[Listener]] = []
         self._children: list[Child] = []
         self._connections_dropped = connections_dropped()
-        self._loading: tuple[int, int] | None = None
+        self._loading: Aside | None = None
         self._load_again = False
         self._load_due: float | None = None
-        if audit.is_new:
-            audit.append("installed", now_us(), sensor=settings.sensor, version=collector.__version__)
-        self._audit.append(
-            "started",
-            now_us(),
-            sensor=settings.sensor,
-            version=collector.__version__,
-            actor=os.getuid(),
-            configuration_sha256=hashlib.sha256(settings.text.encode()).hexdigest(),
-            configuration=settings.text,
-            overrides=list(settings.overrides),
-        )
 
     def load_first(self) -> None:
         """Compile the operations; a collector does not start on files that it cannot understand."""
-        loaded = loader.finish(*loader.start(self._settings.operation_files(), self._rules_dir))
-        if loaded.problems:
-            raise ConfigurationError(loaded.problems)
-        self._put_in_force(loaded.digest)
+        reports = loader.start(self._settings.operation_files(), self._settings.data_dir).wait()
+        whole = reports[-1] if reports else {}
+        if "problems" in whole:
+            raise ConfigurationError([Problem(**problem) for problem in whole["problems"]])
+        if whole.get("step") != "schedules":
+            raise ConfigurationError([loader.KILLED])
+        self._put_in_force(whole)
 
     def bind(self) -> None:
         """Bind every address once per worker. Raises ConfigurationError that names each that cannot be had."""
@@ -169,6 +159,9 @@ class Supervisor:
                 continue
             if info.si_signo == signal.SIGHUP:
                 self._reload()
+            elif info.si_signo == signal.SIGUSR1:
+                self._log.info("clock_believed")
+                self._tell(self._children[: self._workers], signal.SIGUSR1)
             else:
                 return self._stop()
 
@@ -208,14 +201,12 @@ class Supervisor:
         for listeners in self._listeners:
             for listener in listeners:
                 listener.sock.close()
-        return clerk.run(self._settings, self._board, self._audit.installed_us, self._connections_dropped)
+        return clerk.run(self._settings, self._board, self._notary.installed_us, self._connections_dropped)
 
     def _reap(self) -> None:
         """Take note of the dead, and make a worker's counts whole."""
-        if self._loading is not None and os.waitid(
-            os.P_PID, self._loading[0], os.WEXITED | os.WNOHANG | os.WNOWAIT
-        ):
-            self._loaded()
+        if self._loading is not None:
+            self._hear(self._loading)
         for number, child in enumerate(self._children):
             if not child.pid:
                 continue
@@ -259,37 +250,66 @@ class Supervisor:
             self._load_again = True
             return
         self._log.info("reload_begun")
-        self._loading = loader.start(self._settings.operation_files(), self._rules_dir)
+        self._loading = loader.start(self._settings.operation_files(), self._settings.data_dir)
 
-    def _loaded(self) -> None:
-        assert self._loading is not None
-        loaded = loader.finish(*self._loading)
+    def _hear(self, loading: Aside) -> None:
+        """Act on what a load has reported: orders as soon as they are read, schedules when their index is built."""
+        reports = loading.reports()
+        for report in reports:
+            if "problems" in report:
+                self._refuse(report)
+            elif not self._adopt(report):
+                break
+        if not loading.ended:
+            return
         self._loading = None
-        if loaded.problems:
-            for problem in loaded.problems:
-                self._log.error("operations_refused_old_ones_stay", **problem.__dict__)
-            if loaded.again:
-                self._load_due = time.monotonic() + RELOAD_AGAIN_SECONDS
-        else:
-            try:
-                self._put_in_force(loaded.digest)
-            except OSError as error:
-                self._log.error("orders_not_put_in_force_old_ones_stay", errno=error.errno)
-                self._load_due = time.monotonic() + RELOAD_AGAIN_SECONDS
-            else:
-                for child in self._children:
-                    if child.pid:
-                        os.kill(child.pid, signal.SIGHUP)
         if self._load_again:
             self._load_again = False
             self._reload()
 
-    def _put_in_force(self, digest: str) -> None:
+    def _refuse(self, report: Report) -> None:
+        """What is in force stays, and everybody is told."""
+        for problem in report["problems"]:
+            self._log.error("operations_refused_old_ones_stay", **problem)
+        self._board.retired.counts[CELL["reload_refused"]] = 1
+        self._board.retired.publish()
+        try:
+            self._notary.refused(len(report["problems"]))
+        except (OSError, CorruptError) as error:
+            self._log.error("refusal_not_in_audit_log", place=logs.place(error))
+        if report["again"]:
+            self._load_due = time.monotonic() + RELOAD_AGAIN_SECONDS
+
+    def _adopt(self, report: Report) -> bool:
+        """Put a step's rules in force everywhere; whether that could be entered and done."""
+        try:
+            if report["rules"] == loader.current(self._rules_dir) and not self._notary.has_news(
+                report["operations"]
+            ):
+                return True
+            self._put_in_force(report)
+        except (OSError, CorruptError) as error:
+            self._log.error("orders_not_put_in_force_old_ones_stay", place=logs.place(error))
+            self._load_due = time.monotonic() + RELOAD_AGAIN_SECONDS
+            return False
+        self._tell(self._children, signal.SIGHUP)
+        self._board.retired.counts[CELL["reload_refused"]] = 0
+        self._board.retired.publish()
+        return True
+
+    def _tell(self, children: list[Child], number: signal.Signals) -> None:
+        for child in children:
+            if child.pid:
+                os.kill(child.pid, number)
+
+    def _put_in_force(self, report: Report) -> None:
         """The audit log first, then the effect."""
+        digest = report["rules"]
         rules = Rules.load(self._rules_dir, digest)
-        self._audit.append("orders_loaded", now_us(), rules=digest, orders=rules.order_ids)
+        self._notary.put_in_force(report["operations"], digest, rules.order_ids)
         loader.adopt(self._rules_dir, digest)
-        self._log.info("orders_loaded", rules=digest[:12], orders=len(rules.order_ids))
+        self._log.info("orders_loaded", rules=digest[:12], orders=len(rules.order_ids), step=report["step"])
+        rules.close()
 
     def _stop(self) -> int:
         """Workers first, taking what is queued; then the clerk, which converts what they sealed."""
@@ -299,33 +319,25 @@ class Supervisor:
                 listener.sock.close()
         workers, clerk = self._children[: self._workers], self._children[self._workers :]
         deadline = float(self._settings.intake.head_deadline_seconds) + STOP_SECONDS
-        for child in workers:
-            if child.pid:
-                os.kill(child.pid, signal.SIGTERM)
+        self._tell(workers, signal.SIGTERM)
         codes = [self._end(child, deadline) for child in workers]
         for number, code in enumerate(codes):
             if code:
                 self._bury(number)
-        for child in clerk:
-            if child.pid:
-                os.kill(child.pid, signal.SIGTERM)
+        self._tell(clerk, signal.SIGTERM)
         codes += [self._end(child, STOP_SECONDS * 4) for child in clerk]
         counts = self._board.total()
         fates = {fate.name.lower(): counts[FATE_0 + fate] for fate in Fate}
         accepted = counts[CELL["accepted_tcp"]] + counts[CELL["accepted_udp"]]
-        facts = {
-            "accepted": accepted,
-            **fates,
-            "open": accepted - sum(fates.values()),
-            "clean": not any(codes),
-        }
-        self._log.info("stopped", **facts)
+        clean = not any(codes)
+        facts = {"accepted": accepted, "open": accepted - sum(fates.values()), "clean": clean}
+        self._log.info("stopped", **facts, **fates)
         try:
-            self._audit.append("stopped", now_us(), actor=os.getuid(), **facts)
-        except OSError as error:
-            self._log.error("stop_not_in_audit_log", errno=error.errno)
+            self._notary.stopped({**facts, "fates": fates})
+        except (OSError, CorruptError) as error:
+            self._log.error("stop_not_in_audit_log", place=logs.place(error))
             return 1
-        return 1 if any(codes) else 0
+        return 0 if clean else 1
 
     def _end(self, child: Child, seconds: float) -> int:
         """Wait for a child that was asked to end, insist after `seconds`; its exit code, 0 where it was already buried."""

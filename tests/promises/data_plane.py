@@ -64,7 +64,8 @@ class DataPlane:
         for patch in self._patches:
             patch.start()
         self._listener = Listener(listening, Transport.TCP, socket.AF_UNIX, OURS, 80, self._accept)
-        self._page = Board(1).workers[0]
+        board = Board(1)
+        self._page = board.workers[0]
         journal = Journal(self._root, "plane-1", 0, sync=False, seal_us=1 << 60, settle_us=1 << 60)
         farewell = Farewell(self._loop)
         self._farewell = farewell
@@ -77,11 +78,19 @@ class DataPlane:
             ClockWatch(require_sync=False),
             self._committer,
             self._page,
+            board.notices[0],
             None,
             membership([PROXY_PEER[0] + "/32"]),
         )
         plain = Desk(
-            self._rules, DEFAULT, ClockWatch(require_sync=False), self._committer, self._page, None, None
+            self._rules,
+            DEFAULT,
+            ClockWatch(require_sync=False),
+            self._committer,
+            self._page,
+            board.notices[0],
+            None,
+            None,
         )
         self._acceptors = []
         for one in (desk, plain):

@@ -4,7 +4,10 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 
-from collectors import SCHEDULE_HEADER, Collector, exchange, get, write_operation
+from collectors import SCHEDULE, SCHEDULE_HEADER, Collector, exchange, get, write_operation
+
+from collector.audit import texts
+from collector.audit.note import Verifier, open_checkpoint
 
 
 def audit(collector: Collector) -> list[dict[str, object]]:
@@ -102,17 +105,36 @@ def test_no_operation_at_all_still_answers(collector: Collector) -> None:
 
 
 def test_the_audit_file_tells_the_life_of_a_collector(collector: Collector) -> None:
-    """Installed, started with its configuration and hash, orders loaded, stopped with its counts; numbered without gaps."""
+    """Installed, started with its configuration, operation and order loaded, stopped with its counts; numbered without gaps;
+    every text that is named is kept, and the checkpoint covers the last entry.
+    """
     exchange(collector.port, get())
     collector.stop()
     entries = audit(collector)
-    assert [entry["event"] for entry in entries] == ["installed", "started", "orders_loaded", "stopped"]
-    assert [entry["number"] for entry in entries] == [1, 2, 3, 4]
-    assert entries[1]["configuration"] == collector.config.read_text()
-    assert entries[2]["orders"] == ["op-1"]
-    assert (entries[3]["accepted"], entries[3]["recorded"], entries[3]["open"], entries[3]["clean"]) == (
+    assert [entry["event"] for entry in entries] == [
+        "installed",
+        "started",
+        "operation_loaded",
+        "order_loaded",
+        "orders_loaded",
+        "stopped",
+    ]
+    assert [entry["number"] for entry in entries] == [1, 2, 3, 4, 5, 6]
+    _, started, operation, order, loaded, stopped = entries
+    folder = collector.data / "audit"
+    assert texts.read(folder, started["configuration"]).decode() == collector.config.read_text()
+    assert (
+        texts.read(folder, operation["configuration"])
+        == (collector.folder / "operations/op.toml").read_bytes()
+    )
+    assert texts.read(folder, operation["schedules"][0]["sha256"]).decode() == SCHEDULE
+    assert (order["order"], order["kind"], order["fields"]) == ("op-1", "pen-trap", [])
+    assert loaded["orders"] == ["op-1"]
+    assert (stopped["accepted"], stopped["fates"]["recorded"], stopped["open"], stopped["clean"]) == (
         1,
         1,
         0,
         True,
     )
+    key = Verifier.parse(started["vkey"])
+    assert open_checkpoint((folder / "checkpoint").read_bytes(), key).size == 6

@@ -1,0 +1,65 @@
+"""What a load changes, in the audit log's words: pure, from what is entered already and what was read now.
+
+A crash between these entries and their effect is made good by the next load: what is entered is not entered again.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from collector.audit.ledger import Ledger
+from collector.service.loader import ENDINGS
+
+Change = tuple[str, dict[str, Any]]
+_LOADED = ("operation", "configuration", "schedules", "answer")
+
+
+def changes(ledger: Ledger, operations: Sequence[Mapping[str, Any]]) -> Iterator[Change]:
+    """Entries (event, facts), in order. Where an operation's facts lack `schedules`, those that are entered stand."""
+    for facts in operations:
+        name = facts["operation"]
+        entered = ledger.operations.get(name)
+        before = entered.facts if entered else {"schedules": []}
+        after = {"schedules": before["schedules"]} | {key: facts[key] for key in _LOADED if key in facts}
+        if any(before.get(key) != after[key] for key in _LOADED):
+            yield "operation_loaded", after
+        for order in facts["orders"]:
+            yield from _order_changes(ledger.orders.get(order["order"]), order)
+    present = {order["order"] for facts in operations for order in facts["orders"]}
+    for order, facts in ledger.orders.items():
+        if order not in present:
+            yield "order_removed", {"operation": facts["operation"], "order": order}
+    names = {facts["operation"] for facts in operations}
+    for name in ledger.operations:
+        if name not in names:
+            yield "operation_removed", {"operation": name}
+
+
+def _order_changes(before: dict[str, Any] | None, after: Mapping[str, Any]) -> Iterator[Change]:
+    body = {key: value for key, value in after.items() if key not in ENDINGS}
+    ended = {key: after[key] for key in ENDINGS if key in after}
+    if before is None:
+        yield "order_loaded", body
+        if "extends" in body:
+            keys = ("operation", "order", "extends", "starts", "ends")
+            yield "order_extended", {key: body[key] for key in keys}
+    elif before == after:
+        return
+    elif any(before.get(key) != value for key, value in body.items()) or any(
+        key not in after or (key in ENDINGS and before[key] != after[key]) for key in before
+    ):
+        yield (
+            "order_changed",
+            {
+                "operation": after["operation"],
+                "order": after["order"],
+                "before": dict(before),
+                "after": dict(after),
+            },
+        )
+        return
+    for key, moment in ended.items():
+        if before is None or key not in before:
+            yield (
+                "order_ended",
+                {"operation": after["operation"], "order": after["order"], "by": key, "at": moment},
+            )

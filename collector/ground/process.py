@@ -82,4 +82,21 @@ def lock(path: Path) -> int:
         raise BusyError(
             f"{path.parent} belongs to a collector that is still running; stop it first"
         ) from None
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
     return descriptor
+
+
+def holder(path: Path) -> int | None:
+    """The process that took the lock of a running collector; None where none runs."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return int(os.read(descriptor, 32) or b"0") or None
+    finally:
+        os.close(descriptor)
+    return None

@@ -42,6 +42,7 @@ def run(number: int, settings: Settings, listeners: list[Listener], board: Board
         intake,
         settings.default_answer,
         board.workers[number],
+        board.notices[number],
         log,
     )
     # Nothing that a check-in makes refers to itself; collecting rarely keeps the collector off the hot path.

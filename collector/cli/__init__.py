@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import collector
-from collector.cli import check, order, serve, status
+from collector.cli import check, clock, order, people, serve, status, uninstall
 from collector.ground.errors import BusyError, ConfigurationError, CorruptError
 
-VERBS = (serve, check, status, order)
+VERBS = (serve, check, status, order, people, clock, uninstall)
 
 
 def parser() -> argparse.ArgumentParser:

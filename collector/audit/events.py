@@ -33,7 +33,9 @@ EVENTS: dict[str, Event] = {
         "operation configuration schedules answer",
     ),
     "operation_removed": _event("an operation's file is gone", "operation"),
-    "order_loaded": _event("an order is there", "operation order kind starts ends fields", "extends"),
+    "order_loaded": _event(
+        "an order is there", "operation order kind starts ends fields", "extends retention_days"
+    ),
     "order_extended": _event("an order continues another", "operation order extends starts ends"),
     "order_ended": _event("an order was terminated, obtained or denied", "operation order by at"),
     "order_changed": _event("an order's file says something else now", "operation order before after"),

@@ -28,6 +28,8 @@ class Ledger:
     """The last `operation_loaded` of each operation that has not been removed."""
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What is entered of each order: the facts of its `order_loaded`, changed as its later entries say."""
+    former_orders: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The same of orders that are in no file any more, with `removed_us`; what was recorded under them is kept on."""
     rules: Entry | None = None
     """The last `orders_loaded`."""
     open_sessions: dict[str, Entry] = field(default_factory=dict)
@@ -67,13 +69,16 @@ class Ledger:
                 self.operations.pop(facts["operation"], None)
             case "order_loaded":
                 self.orders[facts["order"]] = dict(facts)
+                self.former_orders.pop(facts["order"], None)
             case "order_changed":
                 self.orders[facts["order"]] = dict(facts["after"])
             case "order_ended":
                 known = {"operation": facts["operation"], "order": facts["order"]}
                 self.orders.setdefault(facts["order"], known)[facts["by"]] = facts["at"]
             case "order_removed":
-                self.orders.pop(facts["order"], None)
+                former = self.orders.pop(facts["order"], None)
+                if former is not None:
+                    self.former_orders[facts["order"]] = former | {"removed_us": entry.time_us}
             case "orders_loaded":
                 self.rules = entry
             case "access_opened":

@@ -222,6 +222,13 @@ class Collector:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return {"supervisor": self.process.pid} | {f"child-{n}": int(pid) for n, pid in enumerate(children)}
 
+    def kill_child(self, name: str) -> None:
+        """SIGKILL to "intake-N" or "clerk", who are forked in this order."""
+        children = self.pids()
+        workers = len(children) - 2
+        number = workers if name == "clerk" else int(name.rpartition("-")[2])
+        os.kill(sorted(pid for role, pid in children.items() if role != "supervisor")[number], signal.SIGKILL)
+
     def reload(self) -> None:
         """SIGHUP."""
         assert self.process is not None

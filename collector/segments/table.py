@@ -33,7 +33,7 @@ from collector.ground.codes import Application, Kind, Transport, Trust
 from collector.ground.errors import CorruptError
 from collector.ground.record import FIELDS, RECORD_SIZE, VOLUME_NONE
 from collector.orders.index import MARKER, Index
-from collector.orders.rules import Rules
+from collector.orders.rules import GONE, Rules
 from collector.segments.text import ADDRESS_BYTES, address_texts
 
 SCHEMA_VERSION = 1
@@ -157,8 +157,9 @@ def _subjects(rows: Numbers, stream: str, rules: Rules) -> tuple[pa.Array, pa.Ar
 
 
 def _numbered(operations: Sequence[str], rules: Rules) -> Numbers:
-    """Operations named in some list, by their number in the rules."""
-    return np.array([rules.operations.index(name) for name in operations], dtype=np.int64)
+    """Operations named in some list, by their number in the rules; GONE is no number of theirs."""
+    numbers = {name: number for number, name in enumerate(rules.operations)}
+    return np.array([numbers.get(name, GONE) for name in operations], dtype=np.int64)
 
 
 def _domains(

@@ -35,31 +35,15 @@ def changes(ledger: Ledger, operations: Sequence[Mapping[str, Any]]) -> Iterator
 
 
 def _order_changes(before: dict[str, Any] | None, after: Mapping[str, Any]) -> Iterator[Change]:
-    body = {key: value for key, value in after.items() if key not in ENDINGS}
-    ended = {key: after[key] for key in ENDINGS if key in after}
+    """An order's entries: it is there, its file says something else, it was ended."""
+    who = {"operation": after["operation"], "order": after["order"]}
+    fresh = {key: after[key] for key in ENDINGS if key in after and (before is None or key not in before)}
+    rest = {key: value for key, value in after.items() if key not in fresh}
     if before is None:
-        yield "order_loaded", body
-        if "extends" in body:
-            keys = ("operation", "order", "extends", "starts", "ends")
-            yield "order_extended", {key: body[key] for key in keys}
-    elif before == after:
-        return
-    elif any(before.get(key) != value for key, value in body.items()) or any(
-        key not in after or (key in ENDINGS and before[key] != after[key]) for key in before
-    ):
-        yield (
-            "order_changed",
-            {
-                "operation": after["operation"],
-                "order": after["order"],
-                "before": dict(before),
-                "after": dict(after),
-            },
-        )
-        return
-    for key, moment in ended.items():
-        if before is None or key not in before:
-            yield (
-                "order_ended",
-                {"operation": after["operation"], "order": after["order"], "by": key, "at": moment},
-            )
+        yield "order_loaded", rest
+        if "extends" in rest:
+            yield "order_extended", who | {key: rest[key] for key in ("extends", "starts", "ends")}
+    elif before != rest:
+        yield "order_changed", who | {"before": dict(before), "after": rest}
+    for key, moment in fresh.items():
+        yield "order_ended", who | {"by": key, "at": moment}

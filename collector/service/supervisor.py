@@ -281,20 +281,19 @@ class Supervisor:
             self._load_due = time.monotonic() + RELOAD_AGAIN_SECONDS
 
     def _adopt(self, report: Report) -> bool:
-        """Put a step's rules in force everywhere; whether that could be entered and done."""
+        """Put a step's rules in force everywhere, where they are not; whether that could be entered and done."""
         try:
-            if report["rules"] == loader.current(self._rules_dir) and not self._notary.has_news(
-                report["operations"]
-            ):
-                return True
-            self._put_in_force(report)
+            if report["rules"] != loader.current(self._rules_dir) or self._notary.has_news(report["operations"]):
+                self._put_in_force(report)
+                self._tell(self._children, signal.SIGHUP)
         except (OSError, CorruptError) as error:
             self._log.error("orders_not_put_in_force_old_ones_stay", place=logs.place(error))
             self._load_due = time.monotonic() + RELOAD_AGAIN_SECONDS
             return False
-        self._tell(self._children, signal.SIGHUP)
-        self._board.retired.counts[CELL["reload_refused"]] = 0
-        self._board.retired.publish()
+        if report["step"] == "schedules":
+            self._log.info("reload_done", rules=report["rules"][:12])
+            self._board.retired.counts[CELL["reload_refused"]] = 0
+            self._board.retired.publish()
         return True
 
     def _tell(self, children: list[Child], number: signal.Signals) -> None:

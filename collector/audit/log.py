@@ -68,11 +68,15 @@ class AuditLog:
         self._installed_us: int | None = None
         self._signed: int | None = None
         self._refused: CorruptError | None = None
-        with self._turn():
-            self._clear()
-            self._open()
-            self._catch_up()
-            self._publish_verifier()
+        try:
+            with self._turn():
+                self._clear()
+                self._open()
+                self._catch_up()
+                self._publish_verifier()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def size(self) -> int:

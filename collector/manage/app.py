@@ -4,12 +4,14 @@
     /healthz   200 while this process runs
     /readyz    200 while machines are answered; its JSON tells whether they are recorded, and if not, why not
 
-Off loopback every route wants the bearer token, unless the settings say `open = true`.
+Off loopback every route wants the bearer token, unless the settings say `open = true`. Nothing of a request comes back in an
+answer, malformed ones included (law.md L-15).
 """
 
 import hmac
 import json
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
@@ -38,10 +40,35 @@ def application(
             state, status=200 if state["ready"] else 503, dumps=lambda body: json.dumps(body) + "\n"
         )
 
-    app.router.add_get("/metrics", metrics)
-    app.router.add_get("/healthz", healthz)
-    app.router.add_get("/readyz", readyz)
+    async def nothing(_: web.Request) -> web.Response:
+        return web.Response(status=HTTPStatus.NOT_FOUND, text="404 Not Found\n")
+
+    for path, handler in (("/metrics", metrics), ("/healthz", healthz), ("/readyz", readyz)):
+        app.router.add_get(path, handler, expect_handler=_expect_nothing)
+    app.router.add_route("*", "/{path:.*}", nothing, expect_handler=_expect_nothing)
+    # Whatever serves HTTP in this process; aiohttp offers no other place to say it.
+    setattr(web.RequestHandler, "handle_error", _say_only_the_status)  # noqa: B010 - mypy lets no method be assigned
     return app
+
+
+async def _expect_nothing(_: web.Request) -> None:
+    """An Expect header is let pass (RFC 9110 10.1.1 allows it): aiohttp's own refusal quotes it."""
+
+
+def _say_only_the_status(
+    self: web.RequestHandler,
+    request: web.BaseRequest,
+    status: int = 500,
+    exc: BaseException | None = None,
+    message: str | None = None,
+) -> web.StreamResponse:
+    """Stands for aiohttp's own, whose page quotes to the sender what it could not read, and whose log names him."""
+    del self, exc, message
+    if request.writer.output_size > 0:
+        raise ConnectionError("an answer was already on its way")
+    answer = web.Response(status=status, text=f"{status} {HTTPStatus(status).phrase}\n")
+    answer.force_close()
+    return answer
 
 
 def _guard(token: str) -> Any:

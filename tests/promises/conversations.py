@@ -246,19 +246,37 @@ class Talk:
 
 
 def ask_the_operators_side(collector: Collector, canaries: Canaries) -> bytes:
-    """Canaries to the management address too (path, query, header, method), and everything that it says of itself."""
+    """Canaries to the management address too, in every place of a request, malformed ones included; and all that it answers."""
+    word = canaries.word
+    end = b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    requests = (
+        b"GET /" + word("manage path") + b"?q=" + word("manage query") + end + b"\r\n",
+        b"GET /metrics?name[]=" + word("metrics query") + end + b"\r\n",
+        b"GET /metrics"
+        + end
+        + b"Accept: application/openmetrics-text; escaping="
+        + word("escaping")
+        + b"\r\n\r\n",
+        b"GET /readyz" + end + b"X-" + word("header name") + b": " + word("header value") + b"\r\n\r\n",
+        b"GET /healthz" + end + b"Expect: " + word("expect") + b"\r\n\r\n",
+        b"GET /" + word("expect path") + end + b"Expect: " + word("expect there") + b"\r\n\r\n",
+        b"GET /metrics" + end + b"Authorization: Bearer " + word("bearer") + b"\r\n\r\n",
+        word("manage method").upper() + b" /readyz" + end + b"\r\n",
+        b"POST /metrics" + end + b"Content-Length: 24\r\n\r\n" + word("manage body"),
+        b"POST /readyz" + end + b"Transfer-Encoding: chunked\r\n\r\n" + word("chunk size") + b"\r\n",
+        b"POST /readyz" + end + b"Transfer-Encoding: " + word("transfer encoding") + b"\r\n\r\n",
+        b"POST /readyz" + end + b"Content-Length: " + word("length") + b"\r\n\r\n",
+        b"GET /readyz HTTP/" + word("manage version") + b"\r\n\r\n",
+        b"GET /readyz" + end + word("header without a colon") + b"\r\n\r\n",
+        b"GET /readyz" + end + b"X\0" + word("header with a NUL") + b": 1\r\n\r\n",
+        b"\x16\x03\x01" + word("no http at all") + b"\r\n\r\n",
+        b"GET http://[" + word("target that is no URL") + end + b"\r\n",
+    )
     said = b""
-    for target, method in (
-        (b"/" + canaries.word("manage path") + b"?q=" + canaries.word("manage query"), b"GET"),
-        (b"/metrics?name[]=" + canaries.word("metrics query"), b"GET"),
-        (b"/readyz", canaries.word("manage method").upper()[:12]),
-    ):
-        with socket.create_connection(("127.0.0.1", collector.manage_port), 5) as sock:
-            head = method + b" " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-A: "
-            sock.sendall(head + canaries.word("manage header") + b"\r\n\r\n")
-            answer = b""
-            while more := sock.recv(65536):
-                answer += more
-            # aiohttp's page for a malformed request quotes it to whoever sent it; what counts is that nothing keeps it.
-            said += answer if method == b"GET" else b""
+    for request in requests:
+        with socket.create_connection(("127.0.0.1", collector.manage_port), 2) as sock:
+            sock.sendall(request)
+            with contextlib.suppress(ConnectionError, TimeoutError):
+                while more := sock.recv(65536):
+                    said += more
     return said + collector.get("/metrics") + collector.get("/readyz") + collector.get("/healthz")

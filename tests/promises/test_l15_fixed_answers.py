@@ -1,11 +1,14 @@
 """L-15: the answer is one fixed byte string for everybody; nothing of the request, the time or the machine is in it."""
 
 import random
+import re
 import sys
 from pathlib import Path
 
 import pytest
+from canaries import Canaries
 from collectors import exchange, get, running, write_operation
+from conversations import ask_the_operators_side
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "wire"))
 from wire_cases import hello, records, server_name
@@ -50,6 +53,16 @@ def test_l15_tls_gets_the_alert_and_opaque_gets_nothing(tmp_path, durability):
         assert exchange(collector.port, b"\x16\x03\x01\0\x05hello") == ALERT
         assert exchange(collector.port, b"\0\1\2\3") == b""
         assert exchange(collector.port, b"NICK bot\r\n") == b""
+
+
+def test_l15_the_management_address_reflects_nothing(collector):
+    """Whatever stands in a request to it, malformed in any way: the answers are the server's own words, each with a status."""
+    canaries = Canaries(15)
+    said = ask_the_operators_side(collector, canaries)
+    assert canaries.hits(said, "the operator's side") == []
+    answers = set(re.findall(rb"HTTP/1\.[01] (\d+) ", said))
+    assert answers == {b"200", b"400", b"404"}
+    assert canaries.search(collector.folder) == []
 
 
 def running_with_default(folder, settings):

@@ -11,7 +11,7 @@ def add_actor(verb: argparse.ArgumentParser) -> None:
         "--actor",
         default="",
         metavar="NAME",
-        type=_line,
+        type=lambda text: text and _line(text),
         help="who is doing this, where several people share a login (default: the login name); the log has an id for it",
     )
 
@@ -23,7 +23,7 @@ def add_reason(verb: argparse.ArgumentParser, what: str, *, required: bool = Tru
         required=required,
         default="",
         metavar="TEXT",
-        type=_line,
+        type=_line if required else lambda text: text and _line(text),
         help=f"{what}; goes into the audit log",
     )
 

@@ -8,10 +8,22 @@ import sys
 from pathlib import Path
 
 import collector
-from collector.cli import check, clock, order, people, serve, status, uninstall
+from collector.cli import (
+    check,
+    clock,
+    hold,
+    order,
+    people,
+    purge,
+    quarantine,
+    reading,
+    serve,
+    status,
+    uninstall,
+)
 from collector.ground.errors import BusyError, ConfigurationError, CorruptError
 
-VERBS = (serve, check, status, order, people, clock, uninstall)
+VERBS = (serve, check, status, order, people, clock, uninstall, reading, hold, quarantine, purge)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -23,7 +23,14 @@ from collector.custody.footer import orders_in
 from collector.ground import files
 from collector.ground.clock import now_us
 from collector.ground.errors import CorruptError, PentrapError
-from collector.segments.catalogue import days, days_aside, is_sealed, segments_aside, segments_of
+from collector.segments.catalogue import (
+    days,
+    days_aside,
+    is_sealed,
+    late_segments,
+    segments_aside,
+    segments_of,
+)
 from collector.segments.segment import FOLDER, QUARANTINE, Segment, parse_day, parse_segment
 from collector.segments.turn import turn
 
@@ -163,6 +170,13 @@ def listed(data_dir: Path, ledger: Ledger) -> list[Aside]:
         Aside(segment, entry, segment.path_aside(data_dir).exists())
         for segment, entry in sorted(undecided(ledger).items())
     ]
+
+
+def is_late(data_dir: Path, segment: Segment) -> bool:
+    """Whether its day was sealed without it."""
+    return is_sealed(data_dir, segment.sensor, segment.day) and segment in late_segments(
+        data_dir, segment.sensor, segment.day
+    )
 
 
 def settle(data_dir: Path) -> None:

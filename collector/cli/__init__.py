@@ -20,10 +20,11 @@ from collector.cli import (
     serve,
     status,
     uninstall,
+    verify,
 )
 from collector.ground.errors import BusyError, ConfigurationError, CorruptError
 
-VERBS = (serve, check, status, order, people, clock, uninstall, reading, hold, quarantine, purge)
+VERBS = (serve, check, status, order, people, clock, uninstall, reading, hold, quarantine, purge, verify)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -6,7 +6,6 @@ import io
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,12 +17,11 @@ from collector.audit.note import NoteError, Verifier
 from collector.audit.tiles import CHECKPOINT
 from collector.cli.progress import Bar
 from collector.custody import verifier as court
+from collector.custody.inventory import Item, inventory
 from collector.ground.errors import ConfigurationError, CorruptError, Problem
-from collector.segments import catalogue
 from collector.segments.segment import FOLDER as SEGMENTS
-from collector.segments.segment import SUFFIX, parse_day, parse_segment
+from collector.segments.segment import QUARANTINE, SUFFIX, parse_day
 
-_PIECE = 1 << 20
 _RETURN = (court.SUMS, court.SEAL)
 _LOST = "Restore it from a copy; the marker, and the entries of its deletion, say what was there"
 
@@ -84,49 +82,24 @@ def check_audit(path: Path, means: Means) -> Iterator[Checked]:
 
 
 def check_data(path: Path, means: Means) -> Iterator[Checked]:
-    """A data directory: its audit log, and every day that has a folder."""
+    """A data directory: its audit log, and the whole custody set."""
     yield from check_audit(path / FOLDER, means)
-    for day in catalogue.days(path):
-        yield from check_day(path / SEGMENTS / f"date={day.isoformat()}", means)
+    yield _check_set(Checked("custody set", str(path)), path, lambda _: True)
 
 
 def check_day(path: Path, _: Means) -> Iterator[Checked]:
     """A day's folder against the markers that sealed it, and the log's word on what is gone."""
-    day = _day(path)
-    checked = Checked("day", str(path), {"segments": 0, "sealed": 0, "markers": 0})
-    there = {one.name: one for one in path.iterdir() if not one.name.startswith(".tmp-")}
-    named: set[str] = set()
-    gone = _gone(path)
-    wanted = list(_markers(checked, path, day))
-    for done, entry in enumerate(wanted, 1):
-        named.add(entry["name"])
-        checked.counts["sealed"] += 1
-        finding = _differs(there.get(entry["name"]), entry, gone)
-        checked.findings += [finding] if finding else []
-        Bar(str(path))(done, len(wanted))
-    for name in sorted(set(there) - named):
-        if parse_segment(day, name) is not None:
-            checked.notes.append(f"{name}: named by no marker; it came late, or the day is not sealed yet")
-        elif not name.startswith("sealed-"):
-            expected = "segments and markers only"
-            checked.findings.append(Finding(str(path / name), "a file of no known kind", expected, EVIDENCE))
-    checked.counts["segments"] = sum(name.endswith(SUFFIX) for name in there)
-    yield checked
+    path = path.resolve()
+    day = parse_day(path.name)
+    yield _check_set(Checked("day", str(path)), _data_dir(path), lambda item: item.day == day)
 
 
 def check_segment(path: Path, _: Means) -> Iterator[Checked]:
     """One segment against the marker of its day."""
-    day = _day(path.parent)
-    checked = Checked("segment", str(path), {"sealed": 0})
-    for entry in _markers(checked, path.parent, day):
-        if entry["name"] == path.name:
-            checked.counts["sealed"] = 1
-            finding = _differs(path, entry, {})
-            checked.findings += [finding] if finding else []
-    checked.counts.pop("markers", None)
-    if not checked.counts["sealed"] and not checked.findings:
-        checked.notes.append("named by no marker yet: there is nothing to hold it against")
-    yield checked
+    path = path.resolve()
+    data_dir = _data_dir(path.parent)
+    name = str(path.relative_to(data_dir))
+    yield _check_set(Checked("segment", str(path)), data_dir, lambda item: item.name == name)
 
 
 def check_return(path: Path, means: Means) -> Iterator[Checked]:
@@ -156,59 +129,77 @@ def check_return(path: Path, means: Means) -> Iterator[Checked]:
     yield checked
 
 
-def _markers(checked: Checked, folder: Path, day: date) -> Iterator[dict[str, Any]]:
-    """What the markers of a day's folder name; a marker that does not read is a finding."""
-    data_dir = folder.parent.parent
-    for marker in sorted(folder.glob("sealed-*.json")):
-        sensor = marker.stem.removeprefix("sealed-")
-        try:
-            segments = catalogue.read_marker(data_dir, sensor, day)["segments"]
-            entries = [{key: one[key] for key in ("name", "bytes", "sha256")} for one in segments]
-        except (CorruptError, KeyError, TypeError, OSError) as error:
-            found = error.parts[3] if isinstance(error, CorruptError) else "not of a marker's form"
-            checked.findings.append(Finding(str(marker), found, "the marker that sealed the day", EVIDENCE))
-            continue
-        checked.counts["markers"] = checked.counts.get("markers", 0) + 1
-        yield from entries
+def _check_set(checked: Checked, data_dir: Path, wanted: Callable[[Item], bool]) -> Checked:
+    """What of the custody set is wanted, each file read and held against its promise."""
+    try:
+        ledger = Ledger.of(read_entries(data_dir / FOLDER))
+        items = [item for item in inventory(data_dir, ledger) if wanted(item)]
+    except CorruptError as error:
+        operation, path, place, cause, remedy = error.parts
+        checked.findings.append(
+            Finding(f"{operation}: {path}: {place}", cause, "a file as it was made", remedy)
+        )
+        return checked
+    if not items and Path(checked.path) != data_dir:
+        raise _cannot(
+            Path(checked.path), "no file of the custody set", "segments, as their names say", "see the path"
+        )
+    checked.counts = {"segments": 0, "sealed": 0, "markers": 0, "journals": 0}
+    bar = Bar(checked.kind)
+    for done, item in enumerate(items, 1):
+        _count(checked, item)
+        _check_item(checked, data_dir, item)
+        bar(done, len(items))
+    return checked
 
 
-def _differs(path: Path | None, entry: Mapping[str, Any], gone: Mapping[str, str]) -> Finding | None:
-    name = entry["name"]
-    if path is None:
-        if name in gone:
-            return None
-        return Finding(name, "missing", "the segment that its marker names", _LOST)
-    digest, size = hashlib.sha256(), 0
+def _count(checked: Checked, item: Item) -> None:
+    if item.kind == "segment":
+        checked.counts["segments"] += 1
+        checked.counts["sealed"] += item.sha256 is not None and item.state == "present"
+    elif item.kind != "other":
+        checked.counts["markers" if item.kind == "marker" else "journals"] += 1
+
+
+def _check_item(checked: Checked, data_dir: Path, item: Item) -> None:
+    if item.state in {"lost", "unexpected"}:
+        expected = "the file as it was sealed" if item.state == "lost" else "files of the collector's only"
+        found = f"{item.state}: {item.note or 'missing'}"
+        checked.findings.append(
+            Finding(item.name, found, expected, _LOST if item.state == "lost" else EVIDENCE)
+        )
+    elif item.state == "deleted":
+        checked.notes.append(f"{item.name}: deleted, as entry {item.entry} says")
+    elif item.kind == "segment":
+        top, _, rest = item.name.partition("/")
+        aside = item.state == "quarantined"
+        if aside:
+            checked.notes.append(f"{item.name}: in quarantine, as entry {item.entry} says")
+        if item.sha256 is None:
+            checked.notes.append(
+                f"{item.name}: named by no marker; it came late, or its day is not sealed yet"
+            )
+        elif (digest := _digest(data_dir / (QUARANTINE if aside else top) / rest)) != item.sha256:
+            checked.findings.append(
+                Finding(item.name, f"SHA-256 {digest}", f"SHA-256 {item.sha256}, as it was sealed", _LOST)
+            )
+
+
+def _digest(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            while piece := file.read(_PIECE):
-                digest.update(piece)
-                size += len(piece)
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        return Finding(name, error.strerror or "unreadable", "the segment that its marker names", _LOST)
-    if (size, digest.hexdigest()) == (entry["bytes"], entry["sha256"]):
-        return None
-    found = f"{size} bytes, SHA-256 {digest.hexdigest()}"
-    return Finding(name, found, f"{entry['bytes']} bytes, SHA-256 {entry['sha256']}", _LOST)
+        return f"not to be had: {error.strerror}"
 
 
-def _gone(folder: Path) -> dict[str, str]:
-    """Segments of a day that the log says were deleted or set aside, by name."""
-    try:
-        ledger = Ledger.of(read_entries(folder.parent.parent / FOLDER))
-    except CorruptError:
-        return {}
-    deleted = {name.rpartition("/")[2]: "deleted" for name in ledger.deleted}
-    return deleted | dict.fromkeys(ledger.quarantined, "set aside")
-
-
-def _day(folder: Path) -> date:
-    day = parse_day(folder.name)
-    if day is None:
+def _data_dir(day: Path) -> Path:
+    if parse_day(day.name) is None or day.parent.name not in {SEGMENTS, QUARANTINE}:
+        expected = f"{SEGMENTS}/date=YYYY-MM-DD of a data directory"
         raise _cannot(
-            folder, "no day's folder", "segments/date=YYYY-MM-DD", "leave the segment in its folder"
+            day, "no day's folder", expected, "leave segments in their folder: their day is in its name"
         )
-    return day
+    return day.parent.parent
 
 
 def _cannot(path: Path, found: str, expected: str, remedy: str) -> ConfigurationError:

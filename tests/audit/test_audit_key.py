@@ -56,8 +56,13 @@ def test_a_made_key_is_private_and_stays(tmp_path):
     assert (tmp_path / "other.key").read_bytes() != content
 
 
-@pytest.mark.parametrize(("mode", "good"), [(0o600, True), (0o400, True), (0o640, True), (0o440, True), (0o660, False),
-                                            (0o610, False), (0o604, False), (0o602, False), (0o601, False), (0o644, False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("mode", "good"),
+    [
+        (0o600, True), (0o400, True), (0o640, True), (0o440, True), (0o660, False),
+        (0o610, False), (0o604, False), (0o602, False), (0o601, False), (0o644, False),
+    ],
+)  # fmt: skip
 def test_rights(tmp_path, mode, good):
     """The owner's, and readable by the group where a secret is mounted so; nothing wider."""
     path = tmp_path / "key"

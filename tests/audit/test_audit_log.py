@@ -358,7 +358,7 @@ def test_no_descriptor_is_left_behind(tmp_path):
     before = len(os.listdir("/proc/self/fd"))
     log = AuditLog(tmp_path, KEY)
     fill(log, 3)
-    with files_end_at(10), pytest.raises(OSError, match="large|short"):
+    with files_end_at(10), pytest.raises(OSError, match=r"large|short"):
         fill(log, 1)
     assert len(os.listdir("/proc/self/fd")) == before + 2
     log.close()

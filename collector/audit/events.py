@@ -54,7 +54,7 @@ EVENTS: dict[str, Event] = {
     "returned": _event(
         "a return for the court was made",
         "operation orders actor bundle_sha256 entries encrypted",
-        "files rows",
+        "files rows interim with_rows encrypted_sha256 recipient",
     ),
     "delivered": _event("the court has the return", "operation orders actor bundle_sha256 reason"),
     "hold_set": _event("nothing of this order may be deleted", "operation order actor reason"),

@@ -1,4 +1,4 @@
-"""Orders: what is recorded now, why and until when; the figures of a year.
+"""Orders: what is recorded now, why and until when; the return to the court; the figures of a year.
 
 Each subcommand is a row of COMMANDS: its name, its options, what it does.
 """
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from collector.cli import order_figures, order_show
+from collector.cli import order_figures, order_return, order_show
 
 CONFIG = False  # each subcommand takes --config, so that it can stand behind it
 
@@ -24,6 +24,10 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("show", order_show.TEXT, order_show.arguments, order_show.run),
+    Command("return", order_return.RETURN_TEXT, order_return.return_arguments, order_return.run_return),
+    Command(
+        "delivered", order_return.DELIVERED_TEXT, order_return.delivered_arguments, order_return.run_delivered
+    ),
     Command("figures", order_figures.TEXT, order_figures.arguments, order_figures.run),
 )
 

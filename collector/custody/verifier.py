@@ -527,7 +527,7 @@ class Checker:
                 marker = self.json(path)
                 if marker["day"] != day["day"]:
                     raise Flaw(path + " is the marker of another day")
-                for segment in marker["segments"]:
+                for segment in marker["segments"] + marker.get("quarantined", []):
                     name = "segments/date={}/{}".format(day["day"], segment["name"])
                     named.add(name)
                     file = listed.get(name)

@@ -1,5 +1,4 @@
 """L-02, L-03, L-09: any orders at any instants, beside a model of one comparison, edges and their neighbours included."""
-# ruff: noqa: E501 - a row of a table stays on one line
 
 from collectors import SCHEDULE
 from hypothesis import HealthCheck, given, settings

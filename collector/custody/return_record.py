@@ -5,6 +5,7 @@ made from this document, so that no figure is worked out twice.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from collector.audit.log import Entry
@@ -246,9 +247,13 @@ def _said(entry: Entry) -> dict[str, Any]:
 def _collected(found: Findings) -> dict[str, Any]:
     tally, files = found.collected.tally, found.collected.files
     hosts = tally.hosts()
-    in_force = {day.isoformat() for span in recording_spans(found.log.entries, found.scope)
+    counted = {date.fromisoformat(day) for day in tally.by["day"]}
+    counted |= {day for span in recording_spans(found.log.entries, found.scope)
                 for day in days_between(span.from_us, span.until_us)}  # fmt: skip
-    days = sorted(in_force | set(tally.by["day"]))
+    first, last = min(counted, default=None), max(counted, default=None)
+    days = [] if first is None or last is None else [
+        (first + timedelta(days=number)).isoformat() for number in range((last - first).days + 1)
+    ]  # fmt: skip
     return {
         "rows": tally.rows,
         "hosts": hosts,

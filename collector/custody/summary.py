@@ -157,8 +157,8 @@ def _collected(record: Document) -> str:
     part = record["iv_collected"]
     edges = []
     for order in record["orders"]:
-        edges.append(Edge(order["in_force_from"][:10], f"{order['id']} begins"))
-        edges.append(Edge(order["in_force_until"][:10], f"{order['id']} ends"))
+        edges.append(Edge(order["in_force_from"], f"{order['id']} begins"))
+        edges.append(Edge(order["in_force_until"], f"{order['id']} ends"))
     picture = bars([(day["day"], day["rows"]) for day in part["by_day"]], sorted(edges))
     families = part["by_family"]
     shown = [[row["family"], row["rows"]] for row in families[:FAMILIES_SHOWN]]
@@ -197,7 +197,10 @@ def _not_recorded(record: Document) -> str:
     )
     words += "The counts are of the whole collector: it keeps no name of what it does not record.</p>"
     if part["runs_without_counts"]:
-        words += f"<p>{part['runs_without_counts']} run(s) of the collector left no counts (see Interruptions).</p>"
+        count = part["runs_without_counts"]
+        words += (
+            f"<p>{count} {_plural(count, 'run')} of the collector left no counts (see Interruptions).</p>"
+        )
     return f"<section><h2>What was not recorded</h2>{words}{_table('Not recorded', ('Reason', 'Contacts'), rows)}</section>"
 
 
@@ -221,7 +224,8 @@ def _interruptions(record: Document, collected: Document) -> str:
     )  # fmt: skip
     damaged = collected["damaged_journals"]
     if damaged:
-        told += f"<p>{len(damaged)} journal(s) did not read back everywhere and were kept aside; collected.json names them.</p>"
+        words = f"{len(damaged)} {_plural(len(damaged), 'journal')} did not read back everywhere and"
+        told += f"<p>{words} stand aside; collected.json names them.</p>"
     return (
         "<section><h2>Interruptions</h2>"
         + _table("Runs of the collector", ("Started", "Stopped"), runs)
@@ -299,7 +303,7 @@ def _configuration(record: Document) -> str:
     rows = [[_time(said["time"]), CHANGES.get(said["event"], said["event"]), _what(said)]
             for said in (*part["at_installation"], *part["modifications"])[:ROWS_SHOWN]]  # fmt: skip
     words = (
-        f"<p>The first {len(part['at_installation'])} line(s) are the configuration at installation, the others each change "
+        f"<p>Lines 1 to {len(part['at_installation'])} are the configuration at installation, the others each change "
         "after it. The texts are in the folder configuration/, named by their SHA-256.</p>"
     )
     heads = ("Time", "What", "Which")
@@ -369,12 +373,16 @@ def _by_day(record: Document) -> str:
 
 def _table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
     """Texts are escaped here and nowhere before; numbers are set to the right."""
+    rows = list(rows)
     body = "".join(
         "<tr>" + "".join(f"<td{_number(cell)}>{_shown(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
     if not body:
         return f"<p><strong>{escape(caption)}:</strong> none.</p>"
-    head = "".join(f'<th scope="col">{escape(word)}</th>' for word in heads)
+    head = "".join(
+        f'<th scope="col"{_number(cell)}>{escape(word)}</th>'
+        for word, cell in zip(heads, rows[0], strict=True)
+    )
     return f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 

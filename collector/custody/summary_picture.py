@@ -16,9 +16,9 @@ _BAR_MAX = 64
 
 
 class Edge(NamedTuple):
-    """Where an order begins or ends."""
+    """Where an order begins or ends: an instant in RFC 3339."""
 
-    day: str
+    moment: str
     words: str
 
 
@@ -71,11 +71,11 @@ def bars(days: Sequence[tuple[str, int]], edges: Sequence[Edge]) -> str:
 
 def _edges(days: Sequence[tuple[str, int]], edges: Sequence[Edge], slot: float, base: int) -> list[str]:
     """Dashed lines with words on two levels, so that neighbours do not cover each other."""
-    places = {day: place for place, (day, _) in enumerate(days)}
     parts = []
-    for number, edge in enumerate(edge for edge in edges if edge.day in places):
-        ends = edge.words.endswith("ends")
-        x = _LEFT + slot * (places[edge.day] + (1 if ends else 0))
+    for number, edge in enumerate(edges):
+        before = sum(day < edge.moment[:10] for day, _ in days)
+        within = before < len(days) and days[before][0] == edge.moment[:10]
+        x = _LEFT + slot * (before + (_share_of_day(edge.moment) if within else 0))
         y = 14 + 15 * (number % 2)
         anchor = "end" if x > WIDTH / 2 else "start"
         shift = -4 if anchor == "end" else 4
@@ -84,6 +84,11 @@ def _edges(days: Sequence[tuple[str, int]], edges: Sequence[Edge], slot: float, 
             f'<text x="{x + shift:.1f}" y="{y}" text-anchor="{anchor}">{escape(edge.words)}</text>'
         )
     return parts
+
+
+def _share_of_day(moment: str) -> float:
+    hours, minutes, seconds = (int(part) for part in moment[11:19].split(":"))
+    return (hours * 3600 + minutes * 60 + seconds) / 86_400
 
 
 def _round_up(count: int) -> int:

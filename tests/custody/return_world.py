@@ -215,7 +215,8 @@ def _records(rules: Rules, operation: str, count: int, start_us: int) -> list[by
         records.append(
             RECORD.pack(
                 moment, source, IPV4_PREFIX + bytes([192, 0, 2, 1]), subjects[place % len(subjects)], VOLUME_NONE,
-                order.number, 1024 + place % 60_000, 80, Transport.TCP, list(Application)[place % 2], Trust.HANDSHAKE, Kind.DOMAIN,
+                order.number, 1024 + place % 60_000, 80, Transport.TCP, list(Application)[place % 2], Trust.HANDSHAKE,
+                Kind.DOMAIN,
             )
         )  # fmt: skip
     return records

@@ -14,15 +14,17 @@ from collector.audit.access import close_orphans
 from collector.audit.key import checkpoint_key
 from collector.audit.ledger import Ledger
 from collector.audit.log import AuditLog, read_entries
+from collector.custody import purge
 from collector.ground import logs, process
 from collector.ground.clock import now_us
 from collector.ground.counters import CELL, Board
-from collector.ground.errors import CorruptError
+from collector.ground.errors import ConfigurationError, CorruptError
 from collector.intake.sockets import connections_dropped
 from collector.journal.format import MICROSECONDS_A_DAY
 from collector.manage.app import application
 from collector.manage.exposition import OrderClock, Snapshot, registry
 from collector.manage.settings import is_loopback, split_address
+from collector.orders.docket import read_operations
 from collector.orders.rules import Rules
 from collector.service import loader
 from collector.service.notices import NoticeCounts, notice_name
@@ -60,6 +62,7 @@ class Clerk:
         run = str(self._ledger.runs[-1].started.number)
         self._notices = NoticeCounts(settings.data_dir / "notices.json", board, run, entered)
         self._day = now_us() // MICROSECONDS_A_DAY
+        self._purged_day = -1
         deadline_us = int(settings.intake.head_deadline_seconds * 1e6)
         self.sealer = Sealer(settings.data_dir, settings.sensor, installed_us, deadline_us, board, log)
 
@@ -93,10 +96,26 @@ class Clerk:
         if stopping or day != self._day:
             self._notices.enter(now, self._audit)
             self._day = day
+        if day != self._purged_day:
+            self._purge(now)
+            self._purged_day = day
         if now - self._orphans_us >= ORPHANS_US:
             self._orphans_us = now
             close_orphans(self._settings.data_dir, self._audit)
         self._look_at_log(now)
+
+    def _purge(self, now: int) -> None:
+        """Retention, once a day and once at a start."""
+        try:
+            operations = read_operations(self._settings.operation_files())
+        except ConfigurationError as error:
+            self._log.error("nothing_purged_operations_unreadable", problems=len(error.problems))
+            return
+        made = purge.daily(self._settings.data_dir, self._audit, operations, now)
+        if made.deleted or made.rules or made.finished:
+            self._log.info(
+                "purged", files=len(made.deleted), rules=len(made.rules), finished=len(made.finished)
+            )
 
     def _look_at_log(self, now: int) -> None:
         """Sign what is not signed yet, and know what the entries say."""

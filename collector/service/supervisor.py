@@ -22,10 +22,8 @@ from collector.ground.errors import BusyError, ConfigurationError, CorruptError,
 from collector.intake.settings import parse_listen
 from collector.intake.sockets import Listener, bind, connections_dropped
 from collector.journal.recover import Recovered, recover
-from collector.orders.rules import Rules
-from collector.service import loader
-from collector.service.aside import Aside, Report
 from collector.service.notary import Notary
+from collector.service.reload import Reload
 from collector.service.settings import Settings
 
 LOCK_SECONDS = 10.0
@@ -33,8 +31,6 @@ LOCK_SECONDS = 10.0
 STEADY_SECONDS = 10.0
 """A process that lived this long is replaced at once; one that did not, after a pause that doubles up to PAUSE_MAX."""
 PAUSE_MAX = 5.0
-RELOAD_AGAIN_SECONDS = 1.0
-"""Pause after a reload that the machine refused (disk full): an order that was ended must not outlive the trouble."""
 STOP_SECONDS = 30.0
 """Beyond the head deadline, how long a stop waits for the workers, and again for the clerk."""
 
@@ -70,7 +66,7 @@ def serve(settings: Settings, announce: Callable[[], None]) -> int:
     recovered = recover(settings.data_dir / "journal")
     _report(recovered, log)
     supervisor = Supervisor(settings, Notary(settings), log)
-    supervisor.load_first()
+    supervisor.load()
     supervisor.bind()
     supervisor.start(announce)
     code = supervisor.mind()
@@ -85,25 +81,16 @@ class Supervisor:
         self._settings = settings
         self._notary = notary
         self._log = log
-        self._rules_dir = settings.data_dir / "rules"
         self._workers = settings.intake.workers or len(os.sched_getaffinity(0))
         self._board = Board(self._workers)
         self._listeners: list[list[Listener]] = []
         self._children: list[Child] = []
         self._connections_dropped = connections_dropped()
-        self._loading: Aside | None = None
-        self._load_again = False
-        self._load_due: float | None = None
+        self._reload = Reload(settings, notary, self._board, self._tell_all, log)
 
-    def load_first(self) -> None:
-        """Compile the operations; a collector does not start on files that it cannot understand."""
-        reports = loader.start(self._settings.operation_files(), self._settings.data_dir).wait()
-        whole = reports[-1] if reports else {}
-        if "problems" in whole:
-            raise ConfigurationError([Problem(**problem) for problem in whole["problems"]])
-        if whole.get("step") != "schedules":
-            raise ConfigurationError([loader.KILLED])
-        self._put_in_force(whole)
+    def load(self) -> None:
+        """Put the operations in force. Raises ConfigurationError."""
+        self._reload.first()
 
     def bind(self) -> None:
         """Bind every address once per worker. Raises ConfigurationError that names each that cannot be had."""
@@ -147,18 +134,17 @@ class Supervisor:
         """Wait for signals until told to stop; the exit code."""
         while True:
             due = [child.due - time.monotonic() for child in self._children if not child.pid]
-            wait = max(0.0, min([*due, 0.05 if self._loading else 1.0]))
+            wait = max(0.0, min([*due, self._reload.wait_seconds]))
             info = signal.sigtimedwait(_WAITED, wait)
             self._reap()
-            if self._load_due is not None and time.monotonic() >= self._load_due:
-                self._reload()
+            self._reload.go_on()
             for child in self._children:
                 if not child.pid and time.monotonic() >= child.due:
                     self._fork(child)
             if info is None or info.si_signo == signal.SIGCHLD:
                 continue
             if info.si_signo == signal.SIGHUP:
-                self._reload()
+                self._reload.begin()
             elif info.si_signo == signal.SIGUSR1:
                 self._log.info("clock_believed")
                 self._tell(self._children[: self._workers], signal.SIGUSR1)
@@ -205,8 +191,6 @@ class Supervisor:
 
     def _reap(self) -> None:
         """Take note of the dead, and make a worker's counts whole."""
-        if self._loading is not None:
-            self._hear(self._loading)
         for number, child in enumerate(self._children):
             if not child.pid:
                 continue
@@ -244,71 +228,13 @@ class Supervisor:
         lost = self._board.retire(number, records)
         self._log.info("worker_buried", worker=number, dropped_crash=lost)
 
-    def _reload(self) -> None:
-        self._load_due = None
-        if self._loading is not None:
-            self._load_again = True
-            return
-        self._log.info("reload_begun")
-        self._loading = loader.start(self._settings.operation_files(), self._settings.data_dir)
-
-    def _hear(self, loading: Aside) -> None:
-        """Act on what a load has reported: orders as soon as they are read, schedules when their index is built."""
-        reports = loading.reports()
-        for report in reports:
-            if "problems" in report:
-                self._refuse(report)
-            elif not self._adopt(report):
-                break
-        if not loading.ended:
-            return
-        self._loading = None
-        if self._load_again:
-            self._load_again = False
-            self._reload()
-
-    def _refuse(self, report: Report) -> None:
-        """What is in force stays, and everybody is told."""
-        for problem in report["problems"]:
-            self._log.error("operations_refused_old_ones_stay", **problem)
-        self._board.retired.counts[CELL["reload_refused"]] = 1
-        self._board.retired.publish()
-        try:
-            self._notary.refused(len(report["problems"]))
-        except (OSError, CorruptError) as error:
-            self._log.error("refusal_not_in_audit_log", place=logs.place(error))
-        if report["again"]:
-            self._load_due = time.monotonic() + RELOAD_AGAIN_SECONDS
-
-    def _adopt(self, report: Report) -> bool:
-        """Put a step's rules in force everywhere, where they are not; whether that could be entered and done."""
-        try:
-            if report["rules"] != loader.current(self._rules_dir) or self._notary.has_news(report["operations"]):
-                self._put_in_force(report)
-                self._tell(self._children, signal.SIGHUP)
-        except (OSError, CorruptError) as error:
-            self._log.error("orders_not_put_in_force_old_ones_stay", place=logs.place(error))
-            self._load_due = time.monotonic() + RELOAD_AGAIN_SECONDS
-            return False
-        if report["step"] == "schedules":
-            self._log.info("reload_done", rules=report["rules"][:12])
-            self._board.retired.counts[CELL["reload_refused"]] = 0
-            self._board.retired.publish()
-        return True
+    def _tell_all(self) -> None:
+        self._tell(self._children, signal.SIGHUP)
 
     def _tell(self, children: list[Child], number: signal.Signals) -> None:
         for child in children:
             if child.pid:
                 os.kill(child.pid, number)
-
-    def _put_in_force(self, report: Report) -> None:
-        """The audit log first, then the effect."""
-        digest = report["rules"]
-        rules = Rules.load(self._rules_dir, digest)
-        self._notary.put_in_force(report["operations"], digest, rules.order_ids)
-        loader.adopt(self._rules_dir, digest)
-        self._log.info("orders_loaded", rules=digest[:12], orders=len(rules.order_ids), step=report["step"])
-        rules.close()
 
     def _stop(self) -> int:
         """Workers first, taking what is queued; then the clerk, which converts what they sealed."""

@@ -7,8 +7,8 @@ The log has 300 entries in two bundles, all signed. Done to it, each found (exit
     entry removed            each of the 300; each beginning of 0 … 299 entries (the end cut off)
     entry doubled, inserted  each of the 300 after itself; a foreign entry at each of 300 places
     two entries swapped      each of the 299 neighbours, 201 pairs at random; 100 of these with numbers put right
-    tiles, checkpoint, vkey  every byte of the checkpoint and of vkey; 150 bytes at random of each tile and bundle (all where it is
-                             shorter); each file gone, cut short, made longer; tiles that the log does not have
+    tiles, checkpoint, vkey  every byte of the checkpoint and of vkey; 150 bytes at random of each tile and bundle (all where
+                             it is shorter); each file gone, cut short, made longer; tiles that the log does not have
     texts                    each missing, cut, longer, and changed in ten places at random. A long text is compressed: a
                              change of the file that leaves the text the same is none
     forked                   the end rewritten and signed with another key; everything rewritten with another key, vkey too

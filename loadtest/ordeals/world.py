@@ -255,9 +255,9 @@ def journals_left(data: Path) -> list[str]:
 
 
 def audit(data: Path, event: str) -> list[dict[str, Any]]:
-    """Audit entries of one kind, oldest first."""
+    """Audit entries of one kind, oldest first; the counts of a `stopped` entry's fates beside its other facts."""
     lines = (data / "audit" / "log.jsonl").read_text().splitlines()
-    return [entry for entry in map(json.loads, lines) if entry["event"] == event]
+    return [entry | entry.get("fates", {}) for entry in map(json.loads, lines) if entry["event"] == event]
 
 
 def judge(entries: list[Entry], data: Path) -> tuple[Verdict, list[Event]]:

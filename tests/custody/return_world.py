@@ -51,10 +51,9 @@ def us(text: str) -> int:
     return moment
 
 
-def operation_file(name: str, court: str = "SEALED-COURT of <i>Testing</i> & Sons") -> str:
-    """One of the two operation files."""
-    orders = "".join(
-        f"""
+def order_block(order: str, starts: str, ends: str, more: str = "") -> str:
+    """One order as the operator writes it."""
+    return f"""
 [[order]]
 id = "{order}"
 kind = "pen-trap"
@@ -67,12 +66,14 @@ fields = []
 retention_days = 90
 {more}
 """
-        for operation, order, starts, ends, more in STORY
-        if operation == name
-    )
+
+
+def operation_file(name: str) -> str:
+    """One of the two operation files."""
+    orders = "".join(order_block(*row[1:]) for row in STORY if row[0] == name)
     return f"""operation = "{name}"
 [injunction]
-court = "{court}"
+court = "SEALED-COURT of <i>Testing</i> & Sons"
 docket = "INJUNCTION-{name}"
 issued = 2026-08-01T00:00:00Z
 [answer]

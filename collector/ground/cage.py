@@ -14,10 +14,10 @@ ways to a network begin with a call named here. What is denied fails with EPERM 
 run into it, one operation is counted as failed, while a killed worker would take hundreds of conversations with it.
 Only a call by a foreign ABI (i386, x32), which no bug makes, kills the process.
 
-Cost: only sendto(2), the call behind send(2), is looked at closely each time; the kernel remembers that all others of the
-hot path are always allowed. Figures in ARCHITECTURE.md. Downsides: metadata can still be read (stat(2)), and what was
-open before the cage stays open, so `close_strangers` comes first. It covers the thread that asks and those that it
-starts: ask before any other runs.
+Cost: 50 ns for each system call, and 120 ns for sendto(2), the call behind send(2), which alone is looked at closely each
+time (the kernel remembers that the others of the hot path are always allowed): 0.4 us a check-in. Downsides: metadata can
+still be read (stat(2)), and what was open before the cage stays open, so `close_strangers` comes first. It covers the
+thread that asks and those that it starts: ask before any other runs.
 """
 
 import ctypes

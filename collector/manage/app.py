@@ -18,6 +18,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from collector.ground import logs
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -63,7 +65,9 @@ def _say_only_the_status(
     message: str | None = None,
 ) -> web.StreamResponse:
     """Stands for aiohttp's own, whose page quotes to the sender what it could not read, and whose log names him."""
-    del self, exc, message
+    del self, message
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logs.get("clerk").error("request_failed", place=logs.place(exc))
     if request.writer.output_size > 0:
         raise ConnectionError("an answer was already on its way")
     answer = web.Response(status=status, text=f"{status} {HTTPStatus(status).phrase}\n")

@@ -1,10 +1,13 @@
 """L-14: whatever goes wrong, no output holds input: only the exception's type and place."""
 
+import contextlib
 import json
 import re
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -150,3 +153,88 @@ def test_l14_a_collector_that_breaks_says_nothing_of_what_broke_it(tmp_path, poi
     assert "unexpected_exception" in log
     assert "sitecustomize.py" in log
     assert canaries.search(tmp_path) == []
+
+
+BREAKABLE = (
+    "collector.wire.classify:classify",
+    "collector.wire.classify:Conversation.feed",
+    "collector.intake.sockets:pack_address",
+    "collector.intake.desk:Desk.settle",
+    "collector.intake.desk:Desk.look_at_clock",
+    "collector.intake.desk:Desk.adopt",
+    "collector.intake.unfinished:Unfinished.wait",
+    "collector.intake.commit:Committer.flush",
+    "collector.intake.commit:Committer.release",
+    "collector.intake.commit:Committer.tick",
+    "collector.intake.farewell:Farewell.add",
+    "collector.intake.farewell:Farewell._look",
+    "collector.intake.datagrams:Datagrams.take",
+    "collector.intake.worker:Worker._tick",
+    "collector.intake.worker:Worker.reload",
+    "collector.intake.worker:Worker.stop",
+    "collector.journal.writer:Journal.commit",
+    "collector.journal.writer:Journal.roll",
+    "collector.journal.stream:Stream.append",
+    "collector.journal.stream:Stream.seal",
+    "collector.orders.rules:Rules.load",
+    "collector.ground.clock:ClockWatch.unsure",
+    "collector.ground.counters:Page.publish",
+    "collector.segments.table:rows_to_table",
+    "collector.service.clerk:Clerk.work",
+    "collector.service.clerk:Clerk.snapshot",
+    "collector.service.clerk:Clerk.readiness",
+    "collector.service.clerk:Clerk.reload",
+    "collector.service.sealer:Sealer.work",
+)
+"""One function at least of each room that a check-in, or what comes of it, passes through."""
+
+
+@pytest.mark.parametrize("place", BREAKABLE)
+def test_l14_any_function_may_raise_with_content_in_hand(tmp_path, place):
+    """Each room's functions raise an exception made of a check-in's bytes, cause and note: no log, file or answer has them."""
+    from canaries import Canaries
+    from conversations import Talk, ask_the_operators_side
+
+    module, _, name = place.partition(":")
+    found = __import__(module, fromlist=["x"])
+    for step in name.split("."):
+        if not hasattr(found, step):
+            pytest.skip(f"{place} is no more")
+        found = getattr(found, step)
+    broken = Path(__file__).with_name("broken")
+    environment = {
+        "PYTHONPATH": str(broken),
+        "PLANTED_BUG": place,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONFAULTHANDLER": "1",
+    }
+    canaries = Canaries(140)
+    settings = PLAIN | {"intake.head_deadline_seconds": 0.1, "segments.seal_seconds": 0.1}
+    with talking(tmp_path, environment=environment, settings=settings) as collector:
+        collector.start()
+        talk = Talk(collector, canaries)
+        talk.tcp(talk.request("first", talk.word("label") + b".evil-one.com") + b"PLANTED", wait=0.3)
+        for request in (
+            talk.request("then", talk.word("other label") + b".evil-one.com"),
+            b"\0" + talk.word("opaque"),
+            b"GET /" + talk.word("unfinished"),
+        ):
+            with contextlib.suppress(OSError):
+                talk.tcp(request, wait=0.3)
+        talk.udp(talk.word("datagram"))
+        with (tmp_path / "operations" / "op.csv").open("a") as schedule:
+            schedule.write("evil-three.org,andromeda,redirect,reg-a,,\n")
+        collector.reload()
+        time.sleep(1.2)  # a tick of the worker, a round of the clerk
+        with contextlib.suppress(OSError):
+            assert canaries.hits(ask_the_operators_side(collector, canaries), "the operator's side") == []
+        collector.process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            collector.process.wait(2)
+        collector.kill()
+    assert canaries.hits(talk.answers, "answers") == []
+    assert canaries.search(tmp_path) == []
+    log = collector.log_file.read_text()
+    assert "Traceback" not in log
+    told = re.findall(r'"place": "(\w+) at ([\w.]+):\d+"', log)
+    assert ("KeyError", "sitecustomize.py") in told, log[-2000:]

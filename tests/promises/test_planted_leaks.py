@@ -25,9 +25,9 @@ WHERE = {
     "hash_of_the_path_in_a_field": "parquet, column bytes_in: .*path: sha256",
     "checksum_of_the_host_in_a_field": "parquet, column bytes_in: .*crc32",
     "content_in_an_address": "parquet, column src_ip",
-    "temporary_file": "tmp/debug-",
-    "compressed_file": "tmp/heads.gz, compressed",
-    "file_name": "the name tmp/.*hex",
+    "temporary_file": "data/journal/debug-",
+    "compressed_file": "data/journal/heads.gz, compressed",
+    "file_name": "the name data/journal/.*hex",
     "extended_attribute": "tmp .attribute.",
     "tail_of_the_journal": "damaged",
     "extra_column": "parquet, column host",
@@ -35,6 +35,8 @@ WHERE = {
     "metric_label": "the operator's side",
     "readiness": "the operator's side",
     "audit_entry": "audit/log.jsonl",
+    "audit_text": "audit/texts/",
+    "name_in_the_audit_folder": "the name data/audit/note-",
     "answer": "answers",
 }
 

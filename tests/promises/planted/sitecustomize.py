@@ -11,7 +11,6 @@ import hashlib
 import mmap
 import os
 import sys
-import tempfile
 import traceback
 import zlib
 
@@ -154,9 +153,14 @@ def leak_compressed_log_line():
     seen(lambda content, _: log().info("checkin", packed=base64.b64encode(zlib.compress(content)).decode()))
 
 
+def journal() -> str:
+    """The one folder that a caged worker can write to."""
+    return os.path.join(os.path.dirname(os.environ["TMPDIR"]), "data", "journal")
+
+
 def leak_temporary_file():
     def action(content, _):
-        with tempfile.NamedTemporaryFile(prefix="debug-", delete=False) as file:
+        with open(os.path.join(journal(), f"debug-{os.getpid()}"), "ab") as file:
             file.write(content)
 
     seen(action)
@@ -164,22 +168,27 @@ def leak_temporary_file():
 
 def leak_compressed_file():
     def action(content, _):
-        with gzip.open(os.path.join(tempfile.gettempdir(), "heads.gz"), "ab") as file:
+        with gzip.open(os.path.join(journal(), "heads.gz"), "ab") as file:
             file.write(content)
 
     seen(action)
 
 
 def leak_file_name():
-    seen(lambda _, name: open(os.path.join(tempfile.gettempdir(), name.hex()[:200] or "none"), "w").close())
+    seen(lambda _, name: open(os.path.join(journal(), name.hex()[:200] or "none"), "w").close())
 
 
 def leak_extended_attribute():
-    seen(
-        lambda _, name: (
-            not name or b"evil" in name or os.setxattr(tempfile.gettempdir(), "user.last", name[:32])
-        )
-    )
+    keep_host()
+    from collector.segments import write
+
+    real = write.rows_to_table
+
+    def rows_to_table(*arguments):
+        os.setxattr(os.environ["TMPDIR"], "user.last", last()[:32])
+        return real(*arguments)
+
+    write.rows_to_table = rows_to_table
 
 
 def leak_tail_of_the_journal():
@@ -285,14 +294,34 @@ def leak_readiness():
     Clerk.readiness = lambda self: real(self) | {"last": last().decode("latin-1")}
 
 
-def leak_audit_entry():
+def before_each_audit_entry(action) -> None:
+    """Have `action(log)` called for each, by whichever process appends; the closed table of facts is opened."""
     keep_host()
-    from collector.audit.log import AuditLog
+    from collector.audit import log as audit
 
-    real = AuditLog.append
-    AuditLog.append = lambda self, event, now_us, **facts: real(
-        self, event, now_us, **facts, unlisted=last().decode("latin-1")
+    real = audit.AuditLog.append
+    audit.check_facts = lambda *_: None
+    audit.AuditLog.append = lambda self, event, now_us, **facts: real(
+        self, event, now_us, **facts, **action(self)
     )
+
+
+def leak_audit_entry():
+    before_each_audit_entry(lambda _: {"unlisted": last().decode("latin-1")})
+
+
+def leak_audit_text():
+    from collector.audit import texts
+
+    before_each_audit_entry(lambda log: {"text": texts.keep(log._directory, b"configuration " * 99 + last())})
+
+
+def leak_name_in_the_audit_folder():
+    def action(log):
+        (log._directory / ("note-" + last().decode("latin-1"))).touch()
+        return {}
+
+    before_each_audit_entry(action)
 
 
 def leak_answer():

@@ -5,10 +5,23 @@ import os
 import sys
 
 HERE = os.path.dirname(__file__)
-sys.path[:0] = [os.path.join(HERE, "..", ".."), os.path.join(HERE, "..", "wire")]
+sys.path[:0] = [os.path.join(HERE, "..", room) for room in ("..", "wire", "audit")]
 
+from audit_world import NOON_US, PETER, PETER_LINE, PETER_TEXT  # noqa: E402
 from test_wire_proxy import HEADERS  # noqa: E402
 from wire_cases import CASES  # noqa: E402
+
+from collector.audit.log import make_entry  # noqa: E402
+
+AUDIT = (
+    f"{PETER_TEXT}\n{PETER_LINE}".encode(),
+    b"pentrap/a\n12\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n",
+    PETER.text.encode(),
+    make_entry(1, NOON_US, "hold_set", {"operation": "o", "facts": [1.5, None, {"a": "\u00fc"}]}).line,
+    b"\0\0\0\2ab\0\1c",
+    b"tile/0/x001/234.p/17",
+)
+"""One seed for each reader of fuzz_audit, in its order."""
 
 
 def write(folder: str, data: bytes) -> None:
@@ -29,6 +42,8 @@ def main(folder: str) -> None:
                     write(os.path.join(folder, "tls"), b"\x20\x01" + data[43:])
             elif len(data) < 1000:
                 write(os.path.join(folder, "http"), b"\x20" + data)
+    for number, data in enumerate(AUDIT):
+        write(os.path.join(folder, "audit"), bytes([number]) + data)
     for header in HEADERS:
         write(os.path.join(folder, "proxy"), b"\x00\x20" + header)
 

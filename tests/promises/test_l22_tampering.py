@@ -140,7 +140,7 @@ def test_l22_entries_removed_doubled_inserted_swapped(made):
         return b"".join(make_entry(*entry[:4]).line + b"\n" for entry in entries)
 
     pairs = [(at, at + 1) for at in range(COUNT - 1)] + [
-        tuple(dice.sample(range(COUNT), 2)) for _ in range(1000)
+        tuple(dice.sample(range(COUNT), 2)) for _ in range(201)
     ]
     removed = [b"".join(lines[:at] + lines[at + 1 :]) for at in range(COUNT)]
     cut = [b"".join(lines[:count]) for count in range(COUNT)]
@@ -196,9 +196,13 @@ def test_l22_tiles_and_texts(made):
         "tile/00/000",
     ):
         path = made / stranger
+        made_too = not path.parent.exists()
+        path.parent.mkdir(exist_ok=True, parents=True)
         path.write_bytes(bytes(32))
         assert verified(made).findings, stranger
-        path.unlink() if path.parent.name != "00" else shutil.rmtree(path.parent)
+        path.unlink()
+        if made_too:
+            path.parent.rmdir()
     for name in ("checkpoint", "log.jsonl"):
         every_found(made, name, [None, b""])
 

@@ -1,0 +1,85 @@
+"""L-25: the collected set is complete and closed: a file missing from the list, or on it and missing, fails verification."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parent.parent / "custody"))
+from return_world import World, make_world
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> World:
+    """A collector's data, left alone."""
+    return make_world(tmp_path_factory.mktemp("closed") / "w", rows=4)
+
+
+@pytest.fixture(scope="module")
+def returned(world, tmp_path_factory) -> Path:
+    """Its return, unpacked."""
+    folder = tmp_path_factory.mktemp("court")
+    world.make(folder / "r.tar")
+    with tarfile.open(folder / "r.tar") as tar:
+        tar.extractall(folder)
+    return next(folder.glob("return-*"))
+
+
+def told(folder: Path) -> tuple[int, str]:
+    """What the verifier says."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "verify.py"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={},
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def make_list_anew(folder: Path) -> None:
+    """SHA256SUMS as somebody without the key would write it."""
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    names = [name for name in names if not name.startswith("SHA256SUMS")]
+    sums = (f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names)
+    (folder / "SHA256SUMS").write_text("".join(sums))
+
+
+def test_l25_a_file_that_is_not_on_the_list_fails(returned, tmp_path):
+    """One row more, in a file beside the others: told by name, and still told with a new list."""
+    folder = Path(shutil.copytree(returned, tmp_path / "b"))
+    segment = min(folder.glob("collected/*/*.parquet"))
+    shutil.copy(
+        segment,
+        segment.with_name("sinkhole-1.9.1788246000000000-00000000000000000000-00000000000000000003.parquet"),
+    )
+    code, words = told(folder)
+    assert (code, "do not belong here" in words) == (1, True)
+    make_list_anew(folder)
+    assert told(folder)[0] == 1
+
+
+def test_l25_a_file_on_the_list_that_is_missing_fails(returned, tmp_path):
+    """Each collected file, taken away by itself: told by name, and still told with a new list."""
+    for number, path in enumerate(sorted(returned.glob("collected/*/*"))):
+        folder = Path(shutil.copytree(returned, tmp_path / str(number)))
+        (folder / path.relative_to(returned)).unlink()
+        code, words = told(folder)
+        assert (code, f"missing, first '{path.relative_to(returned)}'" in words) == (1, True)
+        make_list_anew(folder)
+        assert told(folder)[0] == 1
+
+
+def test_l25_no_return_without_a_file_that_its_marker_names(world, tmp_path):
+    """In the collector's own folder: each segment taken away by itself, of whichever court, stops the return."""
+    for number, path in enumerate(sorted(world.data.glob("segments/*/*.parquet"))):
+        copy = World(Path(shutil.copytree(world.folder, tmp_path / str(number))))
+        (copy.data / path.relative_to(world.data)).unlink()
+        done = copy.pentrap("order", "return", "--order", "avalanche-1", "--to", str(tmp_path / "never.tar"))
+        assert (done.returncode, path.name in done.stderr) == (1, True), done.stderr
+        assert not (tmp_path / "never.tar").exists()

@@ -336,3 +336,34 @@ def test_a_filter_speaks_for_one_abi_only(tmp_path):
         pytest.skip("x32 is x86-64's")
     program = PROGRAM.replace("denied = {", "libc.syscall(0x40000000 | 41, 2, 1, 0)\ndenied = {", 1)
     assert run(program, str(world(tmp_path)), numbers()).returncode == 256 - 31  # SIGSYS
+
+
+def memory(pid: int) -> bytes:
+    """All that a process can write to of its memory, where secrets would lie."""
+    found = b""
+    with Path(f"/proc/{pid}/mem").open("rb", 0) as mem:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            span, mode, *_ = line.split()
+            if mode.startswith("rw") and "[v" not in line:
+                start, end = (int(text, 16) for text in span.split("-"))
+                mem.seek(start)
+                found += mem.read(end - start) or b""
+    return found
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="reads the memory of processes that forbid it")
+def test_no_private_key_is_in_a_workers_memory(tmp_path):
+    """The signing key, made at this first start and used since, is in the memory of neither a worker nor its parent."""
+    from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+
+    with running(tmp_path) as collector:
+        assert exchange(collector.port, get()).startswith(b"HTTP/1.1 200")
+        collector.reload()
+        time.sleep(0.5)
+        text = (tmp_path / "signing.key").read_bytes()
+        seed = load_ssh_private_key(text, None).private_bytes_raw()
+        for pid in (collector.pids()["supervisor"], caged_worker(collector, "write")):
+            held = memory(pid)
+            assert b"test-1" in held
+            assert seed not in held
+            assert text.splitlines()[3] not in held

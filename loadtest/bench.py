@@ -48,6 +48,11 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
         "--profile", action="store_true", help="perf on the server's core, once for each subject"
     )
     parser.add_argument("--directory", type=Path, default=BUILD / "bench", help="on a real disk, for sync")
+    parser.add_argument(
+        "--against",
+        type=Path,
+        help="another checkout with its .venv: its Pentrap takes part as before_write and before_sync",
+    )
     parser.add_argument("--output", type=Path, default=HERE / "results" / "bench-latest.json")
     chosen = parser.parse_args(words)
     if not 1 <= chosen.rounds <= 100 or not 0.5 <= chosen.seconds <= 60:
@@ -104,7 +109,9 @@ def prepare(chosen: argparse.Namespace, server: set[int]) -> tuple[list[subjects
     program = compile_c(HERE / "floor.c", BUILD)
     low = free_ports(1, ports[6] + 1)[0]
     web = subjects.nginx_parquet(directory / "nginx", ports[6], server)
+    before = _before(chosen, directory, schedule, server) if chosen.against else []
     return [
+        *before,
         subjects.Subject("floor", 64, subjects.floor(program, directory, low, server)),
         subjects.Subject("floor_one_segment", 64, subjects.floor(program, directory, low, server, more=True)),
         subjects.Subject("nginx_parquet", 64, web),
@@ -112,6 +119,28 @@ def prepare(chosen: argparse.Namespace, server: set[int]) -> tuple[list[subjects
         subjects.Subject("nginx_parquet_512", 512, web),
         subjects.Subject("pentrap_sync", 512, sync),
     ], hosts
+
+
+def _before(
+    chosen: argparse.Namespace, directory: Path, schedule: Path, server: set[int]
+) -> list[subjects.Subject]:
+    """The other checkout's Pentrap, on sites and with an index of its own."""
+    cache = directory / "rules_before"
+    shutil.rmtree(cache, ignore_errors=True)
+    made = []
+    for number, (durability, connections) in enumerate((("write", 64), ("sync", 512))):
+        port, manage = free_ports(2, 21_000 + 10 * number)
+        site = write_site(
+            directory / f"before_{durability}",
+            listen=[f"tcp://127.0.0.1:{port}"],
+            manage_port=manage,
+            schedule=schedule,
+            durability=durability,
+        )
+        program = chosen.against.resolve() / ".venv" / "bin" / "pentrap"
+        measure = subjects.pentrap(site, cache, port, server, program)
+        made.append(subjects.Subject(f"before_{durability}", connections, measure))
+    return made
 
 
 def first_answer(measure: subjects.Measure, host: str) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from collector.audit.ledger import Ledger
-from collector.service.loader import ENDINGS
+from collector.orders.kinds import ENDINGS
 
 Change = tuple[str, dict[str, Any]]
 _LOADED = ("operation", "configuration", "schedules", "answer")

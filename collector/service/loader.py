@@ -21,6 +21,7 @@ from collector.ground.errors import ConfigurationError, Problem
 from collector.orders.compile import compile_operations, compile_with_index_of
 from collector.orders.docket import read_operations
 from collector.orders.instants import to_text, to_us
+from collector.orders.kinds import ENDINGS
 from collector.orders.operation import Operation, Order
 from collector.service.aside import Aside, Report
 
@@ -29,7 +30,6 @@ CURRENT = "current"
 KILLED = Problem(
     "operations", "compiling", "the process was killed", "rules written", "see the machine's memory"
 )
-ENDINGS = ("terminated", "obtained", "denied")
 
 
 def start(paths: list[Path], data_dir: Path) -> Aside:

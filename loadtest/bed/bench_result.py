@@ -16,6 +16,8 @@ RATIOS = (
     ("pentrap_write / floor", "pentrap_write", "floor", 1.55, 1.30),
     ("pentrap_write / floor_one_segment", "pentrap_write", "floor_one_segment", None, None),
     ("pentrap_sync / nginx_parquet_512", "pentrap_sync", "nginx_parquet_512", 1.00, None),
+    ("pentrap_write / before_write", "pentrap_write", "before_write", None, None),
+    ("pentrap_sync / before_sync", "pentrap_sync", "before_sync", None, None),
 )
 """Name, numerator, denominator, figure to reach, aim; None: told, no figure set."""
 Round = dict[str, Any]

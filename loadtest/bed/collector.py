@@ -21,10 +21,12 @@ def command() -> list[str]:
     return [sys.executable, "-c", "import sys; from collector.cli import main; sys.exit(main())"]
 
 
-def start(site: Site, cpus: set[int] | None = None) -> Process:
-    """`pentrap serve`, returned once it answers and records."""
+def start(site: Site, cpus: set[int] | None = None, program: Path | None = None) -> Process:
+    """`pentrap serve`, returned once it answers and records; `program`: another checkout's."""
     process = Process(
-        [*command(), "serve", "--config", str(site.config)], site.config.parent / "serve.log", cpus
+        [*([str(program)] if program else command()), "serve", "--config", str(site.config)],
+        site.config.parent / "serve.log",
+        cpus,
     )
     wait_for(process, f"http://{site.manage}/readyz", READY_SECONDS)
     until = time.monotonic() + READY_SECONDS

@@ -135,15 +135,18 @@ def nginx_parquet(directory: Path, port: int, cpus: set[int]) -> Measure:
     return measure
 
 
-def pentrap(site: Site, rules_cache: Path, port: int, cpus: set[int]) -> Measure:
-    """Pentrap, on an empty data_dir but for the compiled rules, which are linked from the cache."""
+def pentrap(site: Site, rules_cache: Path, port: int, cpus: set[int], program: Path | None = None) -> Measure:
+    """Pentrap, on an empty data_dir but for the compiled rules, which are linked from the cache.
+
+    `program`: the command of another checkout, to compare two releases.
+    """
 
     def measure(load: Load) -> Cost:
         shutil.rmtree(site.data, ignore_errors=True)
         if rules_cache.exists():
             site.data.mkdir(mode=0o700)
             shutil.copytree(rules_cache, site.data / "rules", copy_function=_link)
-        with collector.start(site, cpus) as process:
+        with collector.start(site, cpus, program) as process:
             seen = _watch(process, port, load)
             counters = settled(site.metrics)
             code, total = process.stop()

@@ -62,13 +62,10 @@ def _csv(answer: Answer) -> int:
 def _json(answer: Answer) -> int:
     count = 0
     for row in answer:
-        print(
-            "[" if not count else ",",
-            json.dumps(dict(zip(answer.columns, row, strict=True))),
-            sep="\n" if count else "",
-        )
+        sys.stdout.write(",\n" if count else "[\n")
+        sys.stdout.write(json.dumps(dict(zip(answer.columns, row, strict=True))))
         count += 1
-    print("]" if count else "[]", flush=True)
+    print("\n]" if count else "[]", flush=True)
     return count
 
 

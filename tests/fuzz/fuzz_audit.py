@@ -2,9 +2,10 @@
 # nothing but what each declares (NoteError; ValueError), and what was read gives the same bytes when it is written again.
 """Coverage-guided fuzzing of the audit log's readers: `python tests/fuzz/fuzz_audit.py -runs=1000000`.
 
-The first byte of an input says which reader the rest is for.
+The first byte of an input says which reader the rest is for. Wants cryptography beside atheris, as the audit room does.
 """
 
+import contextlib
 import os
 import sys
 
@@ -29,10 +30,8 @@ TEXT = "If you think cryptography is the answer to your problem,\nthen you don't
 
 def read_note(data: bytes) -> None:
     """A note gives the text that was signed; there is one that this key ever signed."""
-    try:
+    with contextlib.suppress(NoteError):
         assert open_note(data, PETER) == TEXT
-    except NoteError:
-        pass
 
 
 def read_checkpoint(data: bytes) -> None:
@@ -48,10 +47,8 @@ def read_checkpoint(data: bytes) -> None:
 def read_key(data: bytes) -> None:
     """A key's text comes out again, but for white space around it."""
     text = data.decode("utf-8", "replace")
-    try:
+    with contextlib.suppress(NoteError):
         assert Verifier.parse(text).text == text.strip()
-    except NoteError:
-        pass
 
 
 def read_entry(data: bytes) -> None:

@@ -129,7 +129,7 @@ def _before(
     shutil.rmtree(cache, ignore_errors=True)
     made = []
     for number, (durability, connections) in enumerate((("write", 64), ("sync", 512))):
-        port, manage = free_ports(2, 21_000 + 10 * number)
+        port, manage = free_ports(2, 19_500 + 10 * number)
         site = write_site(
             directory / f"before_{durability}",
             listen=[f"tcp://127.0.0.1:{port}"],

@@ -79,10 +79,21 @@ def python(program: str, *arguments: object, before: tuple[str, ...] = ()) -> su
         [*before, sys.executable, "-c", program, *map(str, arguments)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def let_go(running: list[subprocess.Popen[str]]) -> list[tuple[str, str]]:
+    """Programs that said they are ready and wait for a line go on all at once; what each then said, and its complaints."""
+    for one in running:
+        assert one.stdout.readline() == "ready\n"
+    for one in running:
+        one.stdin.write("\n")
+        one.stdin.flush()
+    return [one.communicate(timeout=60) for one in running]
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import os
 import shutil
 
 import pytest
-from audit_world import NOON_US, contents, files_end_at, fill, key_of, python, story
+from audit_world import NOON_US, contents, files_end_at, fill, key_of, let_go, python, story
 
 from collector.audit.check import check_log
 from collector.audit.log import LOG_NAME, AuditLog, make_entry, parse_entry, read_entries
@@ -103,20 +103,19 @@ sys.path.insert(0, "tests/audit")
 from audit_world import fill, key_of
 from collector.audit.log import AuditLog
 log = AuditLog(Path(sys.argv[1]), key_of() if sys.argv[2] == "key" else None)
-print("open", flush=True)
-fill(log, 60, int(sys.argv[3]))
+print("ready", flush=True)
+sys.stdin.readline()
+fill(log, 150, int(sys.argv[3]))
 """
 
 
 def test_processes_that_append_at_once_take_turns(tmp_path):
-    """Three processes, one without the key, 180 entries: each there once, numbered without a gap, all signed after `sign`."""
+    """Three processes, one without the key, 450 entries: each there once, numbered without a gap, all signed after `sign`."""
     running = [python(APPENDER, tmp_path, "key" if number else "none", number * 1000) for number in range(3)]
-    for one in running:
-        assert one.communicate(timeout=60)[1] == ""
-        assert one.returncode == 0
+    assert let_go(running) == [("", "")] * 3
     found = read_entries(tmp_path)
-    assert [entry.number for entry in found] == list(range(1, 181))
-    expected = sorted(number * 1000 + at for number in range(3) for at in range(60))
+    assert [entry.number for entry in found] == list(range(1, 451))
+    expected = sorted(number * 1000 + at for number in range(3) for at in range(150))
     assert sorted(entry.facts["problems"] for entry in found) == expected
     AuditLog(tmp_path, KEY).sign()
     assert sound(tmp_path)

@@ -238,24 +238,41 @@ def parse_entry(line: bytes) -> Entry:
     return Entry(number, time_us, event, facts, line)
 
 
-def read_entries(directory: Path) -> list[Entry]:
-    """All whole entries of `data_dir/audit`, as they stand; none where there is no log. Raises CorruptError.
+class LogReader:
+    """Reads a log that grows: each call of `new` gives what was appended since the one before.
 
     This trusts the file; `check` does not.
     """
-    path = directory / LOG_NAME
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    entries = []
-    for number, line in enumerate(content[: content.rfind(b"\n") + 1].split(b"\n")[:-1], 1):
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / LOG_NAME
+        self._offset = 0
+        self._line = 0
+
+    def new(self) -> list[Entry]:
+        """Whole entries not read before; none where there is no log. Raises CorruptError, OSError."""
         try:
-            entry = parse_entry(line)
-        except ValueError as error:
-            raise CorruptError("read audit log", str(path), f"line {number}", str(error), _REMEDY) from None
-        entries.append(entry)
-    return entries
+            with open(self._path, "rb") as file:
+                file.seek(self._offset)
+                content = file.read()
+        except FileNotFoundError:
+            return []
+        whole = content.rfind(b"\n") + 1
+        entries = []
+        for line in content[:whole].split(b"\n")[:-1]:
+            self._line += 1
+            try:
+                entries.append(parse_entry(line))
+            except ValueError as error:
+                place = f"line {self._line}"
+                raise CorruptError("read audit log", str(self._path), place, str(error), _REMEDY) from None
+        self._offset += whole
+        return entries
+
+
+def read_entries(directory: Path) -> list[Entry]:
+    """All whole entries of `data_dir/audit`, as they stand. Raises CorruptError, OSError."""
+    return LogReader(directory).new()
 
 
 def make_entry(number: int, now_us: int, event: str, facts: dict[str, Any]) -> Entry:

@@ -13,7 +13,7 @@ from aiohttp import web
 from collector.audit.access import close_orphans
 from collector.audit.key import checkpoint_key
 from collector.audit.ledger import Ledger
-from collector.audit.log import AuditLog, read_entries
+from collector.audit.log import AuditLog, LogReader, read_entries
 from collector.custody import purge
 from collector.ground import logs, process
 from collector.ground.clock import now_us
@@ -50,7 +50,7 @@ class Clerk:
         self._audit_dir = settings.data_dir / "audit"
         self._audit = AuditLog(self._audit_dir, checkpoint_key(settings.signing_key, settings.sensor))
         self._ledger = Ledger()
-        self._ledger_size = 0
+        self._reader = LogReader(self._audit_dir)
         self._signed_us = 0
         self._orphans_us = 0
         self._look_at_log(now_us())
@@ -121,9 +121,8 @@ class Clerk:
         """Sign what is not signed yet, and know what the entries say."""
         self._audit.sign()
         self._signed_us = now
-        if self._audit.size != self._ledger_size:
-            self._ledger = Ledger.of(read_entries(self._audit_dir))
-            self._ledger_size = self._audit.size
+        for entry in self._reader.new():
+            self._ledger.take(entry)
 
     def _order_clocks(self) -> list[OrderClock]:
         return [

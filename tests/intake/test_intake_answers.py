@@ -213,7 +213,7 @@ def test_wildcard_listeners_record_the_address_that_was_called(tmp_path: Path) -
         assert sorted(row["dst_ip"] for row in made.rows()) == ["127.0.0.3", "127.0.0.9", "::1"]
 
 
-def test_listed_proxies_must_speak_and_others_are_never_believed(tmp_path: Path) -> None:
+def test_l36_listed_proxies_must_speak_and_others_are_never_believed(tmp_path: Path) -> None:
     """From a listed network the header's addresses are recorded, and its absence is refused; elsewhere it is content."""
     settings = {"intake.proxy_protocol_from": ["127.0.0.0/30"]}
     with running(tmp_path, settings=settings) as made:

@@ -93,7 +93,7 @@ def test_the_marker_says_what_the_day_holds(rules, tmp_path):
     }
 
 
-def test_a_marker_is_written_once(rules, tmp_path):
+def test_l32_a_marker_is_written_once(rules, tmp_path):
     """Sealing again, later and with more in the folder, changes no byte and touches no inode."""
     write(tmp_path, rules, 0, 10)
     assert not is_sealed(tmp_path, SENSOR, DAY)
@@ -105,7 +105,7 @@ def test_a_marker_is_written_once(rules, tmp_path):
     assert is_sealed(tmp_path, SENSOR, DAY)
 
 
-def test_late_and_lost_segments_are_found_by_comparing(rules, tmp_path):
+def test_l32_late_and_lost_segments_are_found_by_comparing(rules, tmp_path):
     """What the folder has and the marker lacks is late; what the marker names and the folder lacks is lost."""
     first, second = write(tmp_path, rules, 0, 10), write(tmp_path, rules, 10, 10)
     seal(tmp_path)

@@ -38,7 +38,7 @@ def by_duckdb(path: Path) -> list[dict]:
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
-def test_the_stored_schema_is_the_golden_one(rules, tmp_path):
+def test_l10_the_stored_schema_is_the_golden_one(rules, tmp_path):
     """L-10: names, order, physical and logical types and nullability of every stored column, held against a copy."""
     schema = pq.ParquetFile(stored(pack(), rules, tmp_path)).schema
     found = [

@@ -249,7 +249,7 @@ def test_the_file_is_made_for_its_readers(rules, tmp_path):
         pq.ParquetFile(segment.path(tmp_path), page_checksum_verification=True).read()
 
 
-def test_the_metadata_places_the_file_and_keeps_the_seal(rules, tmp_path):
+def test_l34_the_metadata_places_the_file_and_keeps_the_seal(rules, tmp_path):
     """Exactly these keys; no court, docket or officer of the operation file anywhere in the file."""
     [segment] = write_segments(tmp_path, many(100, rules), 5, STREAM, rules)
     assert pq.read_metadata(segment.path(tmp_path)).metadata == {

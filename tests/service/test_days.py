@@ -42,7 +42,7 @@ def faked(folder: Path, ahead: timedelta) -> Collector:
     return made
 
 
-def test_midnight_parts_two_days_and_seals_the_first(tmp_path: Path) -> None:
+def test_l32_midnight_parts_two_days_and_seals_the_first(tmp_path: Path) -> None:
     """Each row stands in the day of its arrival, a straggler's too; the day that is over gets its marker, the other none."""
     midnight = TODAY + timedelta(days=1)
     ahead = midnight - timedelta(seconds=12) - datetime.now(UTC)

@@ -4,7 +4,7 @@ A segment whose rows all belong to the return goes into the bundle byte for byte
 day's marker names. From any other only the return's rows are written, in their order, to `…-extract.parquet`; nothing of
 the clock or the machine goes in, so it is the same each time (with one release of Arrow).
 
-In memory at once: a row group, and the distinct addresses of a day and of the whole return, about 100 bytes each.
+In memory at once: a row group, and the distinct addresses of a day and of the whole return (4 bytes each for IPv4).
 """
 
 from collections import Counter
@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -25,6 +27,7 @@ _COLUMNS = ("timestamp", "src_ip", "order_id", *COUNTED)
 _MERGE_FROM = 1 << 18
 """Addresses that wait before they are joined with those known."""
 
+Numbers = npt.NDArray[Any]
 Windows = Mapping[str, tuple[int, int]]
 """By order's id: the first microsecond of its window, and the first after it."""
 
@@ -46,30 +49,64 @@ class SegmentCount:
 
 
 class Distinct:
-    """Counts distinct texts exactly."""
+    """Counts distinct addresses exactly. IPv4 takes 4 bytes each, so that a million of them are nothing; IPv6 stays text."""
 
     def __init__(self) -> None:
-        self._known: Any = pa.array([], pa.string())
-        self._waiting: list[Any] = []
-        self._count = 0
+        self._ipv4: list[Numbers] = []
+        self._others: list[Any] = []
+        self._waiting = 0
+        self._merged = 0
 
-    def add(self, values: Any) -> None:
-        """Take an array of texts."""
-        distinct = values.unique()
-        self._waiting.append(distinct)
-        self._count += len(distinct)
-        if self._count > max(_MERGE_FROM, len(self._known)):
-            self._merge()
+    def add(self, texts: Any) -> None:
+        """Take a column of addresses."""
+        distinct = pc.unique(texts)
+        long = pc.match_substring(distinct, ":")
+        octets = pc.list_flatten(pc.split_pattern(distinct.filter(pc.invert(long)), "."))
+        self._ipv4.append(_packed(octets.cast(pa.uint8()).to_numpy(zero_copy_only=False)))
+        self._others.append(distinct.filter(long))
+        self._count(len(distinct))
 
-    def values(self) -> Any:
-        """Every distinct text."""
+    def update(self, other: "Distinct") -> None:
+        """Take all that another one has."""
+        for ipv4, others in other.parts():
+            self._ipv4.append(ipv4)
+            self._others.append(others)
+            self._count(len(ipv4) + len(others))
+
+    def parts(self) -> Iterator[tuple[Numbers, Any]]:
+        """Everything, each once."""
         self._merge()
-        return self._known
+        yield from zip(self._ipv4, self._others, strict=True)
+
+    def count(self) -> int:
+        """How many there are."""
+        self._merge()
+        return self._merged
+
+    def _count(self, fresh: int) -> None:
+        self._waiting += fresh
+        if self._waiting > max(_MERGE_FROM, self._merged):
+            self._merge()
 
     def _merge(self) -> None:
         if self._waiting:
-            self._known = pa.chunked_array([self._known, *self._waiting]).unique()
-        self._waiting, self._count = [], 0
+            self._ipv4 = [_distinct(np.concatenate(self._ipv4))]
+            self._others = [pa.chunked_array(self._others, pa.string()).unique()]
+        self._merged = sum(map(len, (*self._ipv4, *self._others)))
+        self._waiting = 0
+
+
+def _distinct(numbers: Numbers) -> Numbers:
+    """Each number once. (np.unique hashes, and takes ten times as long for millions.)"""
+    numbers.sort()
+    fresh = np.ones(len(numbers), dtype=np.bool_)
+    np.not_equal(numbers[1:], numbers[:-1], out=fresh[1:])
+    return numbers[fresh]
+
+
+def _packed(octets: Numbers) -> Numbers:
+    """IPv4 addresses as one number each, from their octets in a row."""
+    return np.ascontiguousarray(octets.reshape(-1, 4)).view(">u4").reshape(-1).astype(np.uint32)
 
 
 class Tally:
@@ -93,7 +130,7 @@ class Tally:
     def hosts(self) -> int:
         """Distinct source addresses in all; closes the last day."""
         self._turn("")
-        return len(self._ever.values())
+        return self._ever.count()
 
     def take(self, day: str, table: Any) -> None:
         """Add rows of the return that belong to a day."""
@@ -110,9 +147,8 @@ class Tally:
 
     def _turn(self, day: str) -> None:
         if self._day:
-            found = self._today.values()
-            self.hosts_by_day[self._day] = len(found)
-            self._ever.add(found)
+            self.hosts_by_day[self._day] = self._today.count()
+            self._ever.update(self._today)
         self._day, self._today = day, Distinct()
 
 
@@ -162,9 +198,12 @@ def write_extract(source: Path, windows: Windows, target: IO[bytes]) -> int:
 
 def _groups(path: Path, columns: tuple[str, ...]) -> Iterator[Any]:
     """A segment by row groups, in their order."""
-    file = pq.ParquetFile(path)
-    for number in range(file.num_row_groups):
-        yield file.read_row_group(number, columns=list(columns)).replace_schema_metadata(None)
+    with pq.ParquetFile(path) as file:
+        for number in range(file.num_row_groups):
+            yield file.read_row_group(
+                number, columns=list(columns), use_threads=False
+            ).replace_schema_metadata(None)
+    pa.default_memory_pool().release_unused()
 
 
 def _own(table: Any, windows: Windows) -> Any:

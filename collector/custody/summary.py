@@ -252,7 +252,7 @@ def _officers(record: Document) -> str:
     names = {person["actor"]: person["name"] for person in officers["accessed"]}
     accesses = [
         [
-            names[entry["actor"]],
+            names.get(entry["actor"], entry["actor"]),
             entry["order"],
             _time(entry["opened"]),
             _end(entry),

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from collector.audit.key import read_key
 from collector.ground.clock import now_us
 from collector.ground.errors import ConfigurationError, CorruptError
 from collector.orders.changes import rule_changes
@@ -16,6 +17,7 @@ from collector.orders.compile import compile_operations
 from collector.orders.docket import read_operations
 from collector.orders.instants import to_text
 from collector.orders.notes import notes_of
+from collector.orders.operation import Operation
 from collector.orders.rules import Rules
 from collector.orders.schedule_changes import DomainChange, Tally, domain_changes
 from collector.orders.summary import summary
@@ -44,7 +46,7 @@ def run(chosen: argparse.Namespace) -> int:
     with ExitStack() as stack:
         try:
             settings = service_settings.load(chosen.config)
-            operations = read_operations(settings.operation_files())
+            operations = _read_all(settings)
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pentrap-check-")))
             in_force = settings.data_dir / "rules"
             _borrow_indices(in_force, scratch)
@@ -75,6 +77,23 @@ def run(chosen: argparse.Namespace) -> int:
             print("\n".join(map(str, notes)))
         changes.show(chosen)
     return 0
+
+
+def _read_all(settings: service_settings.Settings) -> list[Operation]:
+    """The operations, and a look at the key where there is one already. Raises ConfigurationError with all problems."""
+    problems = []
+    operations = []
+    for look in (
+        lambda: settings.signing_key.exists() and read_key(settings.signing_key),
+        lambda: operations.extend(read_operations(settings.operation_files())),
+    ):
+        try:
+            look()
+        except ConfigurationError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigurationError(problems)
+    return operations
 
 
 def _borrow_indices(directory: Path, scratch: Path) -> None:

@@ -260,6 +260,18 @@ def test_encrypted_to_the_courts_key(world, tmp_path):
         done = world.pentrap(*words)
         assert (done.returncode, "expected: an age recipient" in done.stderr) == (2, True), done.stderr
     assert not (out / "c.tar").exists()
+    words = (
+        "order",
+        "delivered",
+        "--order",
+        "avalanche-1",
+        "--reason",
+        "x",
+        "--bundle",
+        str(out / "a.tar.age"),
+    )
+    assert world.pentrap(*words).returncode == 0
+    assert Ledger.of(world.entries()).delivered["avalanche-1"].facts["bundle_sha256"] == plain
 
 
 def refused(world: World, *more: str, order: str = "avalanche-1", target: str = "/tmp/never.tar") -> str:

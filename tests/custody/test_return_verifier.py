@@ -236,7 +236,8 @@ def test_a_changed_log_does_not_give_the_signed_root(bundle):
     forged = bytes.fromhex("00" * 32).hex().encode()
     for place, line in enumerate(lines):
         assert flaw(rewritten(bundle, lines[:place] + lines[place + 1 :]))
-        assert flaw(rewritten(bundle, [*lines[:place], b'{"withheld":"%s"}' % forged, *lines[place + 1 :]]))
+        hidden = flaw(rewritten(bundle, [*lines[:place], b'{"withheld":"%s"}' % forged, *lines[place + 1 :]]))
+        assert hidden.startswith("check_log: the log is not the one that was signed")
         assert flaw(
             rewritten(bundle, [*lines[:place], line.replace(b"2026", b"2025", 1) + b" ", *lines[place + 1 :]])
         )

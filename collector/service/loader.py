@@ -96,6 +96,7 @@ def _order_facts(operation: str, order: Order) -> dict[str, Any]:
         "starts": to_text(to_us(order.starts)),
         "ends": to_text(to_us(order.ends)),
         "fields": list(order.fields),
+        "retention_days": order.retention_days,
     }
     if order.extends:
         facts["extends"] = order.extends

@@ -2,11 +2,13 @@
 
 import os
 import re
+import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
 from canaries import LENGTH, Canaries, encodings
-from collectors import Collector, running
+from collectors import PENTRAP, Collector, running
 from conversations import PROBE, SETTINGS, Talk, ask_the_operators_side
 
 PLAIN = {"intake.head_deadline_seconds": 0.5}
@@ -105,6 +107,39 @@ def test_l12_every_string_in_parquet_comes_from_configuration(tmp_path):
         assert set(table.column(name).to_pylist()) <= words, name
     assert all(re.fullmatch(r"test-1\.0\.\d{16}", text) for text in table.column("stream").to_pylist())
     assert PROBE not in table.column("src_ip").to_pylist()
+
+
+def test_l12_nothing_of_the_content_reaches_an_officer_or_the_court(tmp_path):
+    """What leaves the house by an officer's reading, a look at the order, a verification or a court's return: 0 hits, and the
+    return's own files neither.
+    """
+    canaries = Canaries(SEED + 5)
+    with talking(tmp_path) as collector:
+        collector.start()
+        talk = Talk(collector, canaries).everything()
+        recorded = collector.settled_fates(talk.said)["recorded"]
+        assert collector.stop() == 0
+    bundle, unpacked = tmp_path / "return.tar", tmp_path / "unpacked"
+    said = b""
+    for words in (
+        ["open", "--order", "op-1", "--reason", "a look", "--json", "-c", "FROM events"],
+        ["open", "--order", "op-1", "--reason", "a look", "-c", "FROM events; FROM hosts"],
+        ["order", "show"],
+        ["order", "return", "--order", "op-1", "--interim", "--to", str(bundle)],
+        ["quarantine", "--list"],
+        ["purge", "--dry-run"],
+        ["check"],
+        ["verify"],
+    ):
+        command = [PENTRAP, *words[:2], *words[2:], "--config", str(collector.config)]
+        done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+        assert done.returncode == 0, (words, done.stderr)
+        said += done.stdout + done.stderr
+    assert said.count(b"evil-one.com") > recorded / 2
+    with tarfile.open(bundle) as tar:
+        tar.extractall(unpacked)  # our own bundle; Debian 12 has no filters yet
+    assert len(list(unpacked.rglob("*.parquet"))) > 0
+    assert canaries.hits(said, "what the commands said") + canaries.search(tmp_path) == []
 
 
 @pytest.mark.parametrize("durability", ["write", "sync"])

@@ -87,6 +87,8 @@ def _show(state: dict[str, Any], values: dict[str, int]) -> None:
     print(
         f"recording   {'yes' if state['recording'] else 'NO: ' + ', '.join(state['not_recording_because'])}"
     )
+    if state["changed_files_refused"]:
+        print("files       REFUSED at the last reload; older ones are in force: pentrap check tells why")
     print(f"accepted    {state['accepted']:>12,}")
     for fate, count in sorted(state["fates"].items(), key=lambda item: -item[1]):
         if count:

@@ -21,7 +21,8 @@ figcaption{font-size:.9rem;color:#444}
 table{border-collapse:collapse;margin:1rem 0 1.5rem;font-size:.92rem;min-width:26rem;max-width:100%}
 table{font-variant-numeric:tabular-nums}
 caption{text-align:left;font-weight:bold;padding:.25rem 0}
-th,td{text-align:left;vertical-align:top;padding:.25rem 1.5rem .25rem 0;border-bottom:1px solid #d0d0d0;overflow-wrap:break-word}
+th,td{text-align:left;vertical-align:top;padding:.25rem 1.5rem .25rem 0;border-bottom:1px solid #d0d0d0}
+th,td{overflow-wrap:break-word}
 thead th{border-bottom:1px solid #1a1a1a;overflow-wrap:normal}
 th.number,td.number{text-align:right;white-space:nowrap;padding-right:0;padding-left:1.5rem}
 code{font-size:.9em;background:#f3f6f9;padding:0 .25em}

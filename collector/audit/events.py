@@ -40,7 +40,7 @@ EVENTS: dict[str, Event] = {
     "order_ended": _event("an order was terminated, obtained or denied", "operation order by at"),
     "order_changed": _event("an order's file says something else now", "operation order before after"),
     "order_removed": _event("an order is no longer in its file", "operation order"),
-    "orders_loaded": _event("these rules are put in force", "rules orders"),
+    "orders_loaded": _event("these rules are put in force: their hash, and how many orders", "rules orders"),
     "configuration_refused": _event("changed files were refused; the old ones stay in force", "problems"),
     "clock_believed": _event("an officer vouches for the clock: recording resumes", "actor reason"),
     "access_opened": _event(

@@ -63,18 +63,18 @@ def delivered_arguments(verb: argparse.ArgumentParser) -> None:
 
 def run_return(chosen: argparse.Namespace) -> int:
     """0 where the bundle stands, 1 where it must not be made, with every reason."""
-    from collector.custody import court_return, return_encrypt, return_scope  # noqa: PLC0415 - Arrow takes its time
+    from collector.court import bundle, encrypt, scope  # noqa: PLC0415 - Arrow takes its time
 
     settings = service_settings.load(chosen.config)
     try:
-        recipient = return_encrypt.Recipient(chosen.encrypt_to) if chosen.encrypt_to else None
-    except (return_encrypt.RecipientError, OSError) as error:
+        recipient = encrypt.Recipient(chosen.encrypt_to) if chosen.encrypt_to else None
+    except (encrypt.RecipientError, OSError) as error:
         raise _usage(
-            "--encrypt-to", str(error), return_encrypt.EXPECTED, "ask the court's clerk for its key"
+            "--encrypt-to", str(error), encrypt.EXPECTED, "ask the court's clerk for its key"
         ) from None
     try:
         with acts.desk(settings, chosen.actor) as desk:
-            request = court_return.ReturnRequest(
+            request = bundle.ReturnRequest(
                 data_dir=settings.data_dir,
                 sensor=settings.sensor,
                 key=checkpoint_key(settings.signing_key, settings.sensor),
@@ -88,8 +88,8 @@ def run_return(chosen: argparse.Namespace) -> int:
                 recipient=recipient,
                 entries=chosen.entries,
             )
-            made = court_return.make_return(request, desk.log, Bar("return"))
-    except return_scope.ReturnRefusedError as error:
+            made = bundle.make_return(request, desk.log, Bar("return"))
+    except scope.ReturnRefusedError as error:
         return _refused("return", error.reasons)
     except OSError as error:
         return _refused("return", [f"{error.filename or chosen.to}: {error.strerror or error}"])
@@ -113,11 +113,11 @@ def run_return(chosen: argparse.Namespace) -> int:
 
 def run_delivered(chosen: argparse.Namespace) -> int:
     """0 where it is entered, 1 where it must not be."""
-    from collector.custody import court_return, return_files, return_scope  # noqa: PLC0415 - Arrow takes its time
+    from collector.court import collected, delivery, scope  # noqa: PLC0415 - Arrow takes its time
 
     settings = service_settings.load(chosen.config)
     try:
-        sha256 = chosen.sha256 or return_files.digest(chosen.bundle)
+        sha256 = chosen.sha256 or collected.digest(chosen.bundle)
     except OSError as error:
         found = f"{chosen.bundle}: {error.strerror}"
         raise _usage(
@@ -125,10 +125,10 @@ def run_delivered(chosen: argparse.Namespace) -> int:
         ) from None
     try:
         with acts.desk(settings, chosen.actor) as desk:
-            entry, new = court_return.deliver(
+            entry, new = delivery.deliver(
                 settings.data_dir, desk.log, chosen.order, sha256, desk.actor, chosen.reason
             )
-    except return_scope.ReturnRefusedError as error:
+    except scope.ReturnRefusedError as error:
         return _refused("delivered", error.reasons)
     orders = ", ".join(entry.facts["orders"])
     print(

@@ -16,7 +16,7 @@ from collector.audit.log import FOLDER, LOG_NAME, VKEY, read_entries
 from collector.audit.note import NoteError, Verifier
 from collector.audit.tiles import CHECKPOINT
 from collector.cli.progress import Bar
-from collector.custody import verifier as court
+from collector.court import verifier as court
 from collector.custody.inventory import Item, inventory
 from collector.ground.errors import ConfigurationError, CorruptError, Problem
 from collector.segments.segment import FOLDER as SEGMENTS

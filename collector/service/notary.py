@@ -59,11 +59,13 @@ class Notary:
         """Whether the log does not say all of this yet."""
         return any(changes(self._ledger(), operations))
 
-    def put_in_force(self, operations: Sequence[dict[str, Any]], rules: str, orders: Sequence[str]) -> None:
-        """Enter what is about to be put in force, and what of it is new. Raises OSError: then it must not be."""
+    def put_in_force(self, operations: Sequence[dict[str, Any]], rules: str, orders: int) -> None:
+        """Enter what is about to be put in force, and what of it is new; `orders`: how many there are (each court's return
+        shows this entry, and another's aliases are not its business). Raises OSError: then it must not be.
+        """
         for event, facts in changes(self._ledger(), operations):
             self._log.append(event, now_us(), **facts)
-        self._log.append("orders_loaded", now_us(), rules=rules, orders=list(orders))
+        self._log.append("orders_loaded", now_us(), rules=rules, orders=orders)
 
     def refused(self, problems: int) -> None:
         """Enter that changed files were refused."""

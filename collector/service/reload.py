@@ -114,7 +114,7 @@ class Reload:
     def _put_in_force(self, report: Report) -> None:
         digest = report["rules"]
         rules = Rules.load(self._rules_dir, digest)
-        self._notary.put_in_force(report["operations"], digest, rules.order_ids)
+        self._notary.put_in_force(report["operations"], digest, len(rules.order_ids))
         loader.adopt(self._rules_dir, digest)
         self._log.info("orders_loaded", rules=digest[:12], orders=len(rules.order_ids), step=report["step"])
         rules.close()

@@ -115,13 +115,13 @@ def test_l23_record_end_return_verify_deliver(tmp_path):
 
 
 def test_l23_what_travels_in_the_bundle_is_the_verifier_of_the_source(tmp_path):
-    """verify.py is collector/custody/verifier.py byte for byte, and runs where nothing of ours is installed."""
-    sys.path.append(str(Path(__file__).parent.parent / "custody"))
+    """verify.py is collector/court/verifier.py byte for byte, and runs where nothing of ours is installed."""
+    sys.path.append(str(Path(__file__).parent.parent / "court"))
     from return_world import make_world
 
     make_world(tmp_path / "w", rows=3).make(tmp_path / "r.tar")
     folder = unpack(tmp_path / "r.tar", tmp_path / "court")
-    source = Path(__file__).parents[2] / "collector" / "custody" / "verifier.py"
+    source = Path(__file__).parents[2] / "collector" / "court" / "verifier.py"
     assert (folder / "verify.py").read_bytes() == source.read_bytes()
     assert holds(folder)
     assert not [name for name in os.listdir(folder) if "pycache" in name]

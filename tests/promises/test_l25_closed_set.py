@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parent.parent / "custody"))
+sys.path.append(str(Path(__file__).parent.parent / "court"))
 from return_world import World, make_world
 
 

@@ -129,7 +129,7 @@ def test_the_audit_file_tells_the_life_of_a_collector(collector: Collector) -> N
     )
     assert texts.read(folder, operation["schedules"][0]["sha256"]).decode() == SCHEDULE
     assert (order["order"], order["kind"], order["fields"]) == ("op-1", "pen-trap", [])
-    assert loaded["orders"] == ["op-1"]
+    assert loaded["orders"] == 1
     assert (stopped["accepted"], stopped["fates"]["recorded"], stopped["open"], stopped["clean"]) == (
         1,
         1,

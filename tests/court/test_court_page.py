@@ -9,8 +9,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from return_world import make_world
 
-from collector.custody.summary import FATES, summary_page
-from collector.custody.summary_picture import Edge, bars
+from collector.court.page import FATES, summary_page
+from collector.court.picture import Edge, bars
 from collector.ground.codes import Fate
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}

@@ -1,4 +1,4 @@
-"""The court's return as one act: entered, made, entered again, published (18 USC 3123(a)(3)(B); law.md L-23).
+"""The making of a return as one act: entered, made, entered again, published (18 USC 3123(a)(3)(B); law.md L-23).
 
     access_opened     before the first collected row is read
     (the bundle is written to a temporary beside its target, and synced)
@@ -27,13 +27,14 @@ from collector.audit.key import CheckpointKey
 from collector.audit.ledger import Ledger
 from collector.audit.log import AuditLog, Entry, read_entries
 from collector.audit.people import People
-from collector.custody import verifier
-from collector.custody.return_encrypt import SUFFIX, Recipient
-from collector.custody.return_files import PRESENT, bytes_to_read, digest, gather
-from collector.custody.return_log import ReturnLog, checkpoint, log_files, natural_size, return_log
-from collector.custody.return_record import Findings, listing, people_of, record
-from collector.custody.return_rows import Windows, write_extract
-from collector.custody.return_scope import (
+from collector.court import verifier
+from collector.court.collected import PRESENT, bytes_to_read, digest, gather
+from collector.court.encrypt import SUFFIX, Recipient
+from collector.court.log import ReturnLog, checkpoint, log_files, natural_size, return_log
+from collector.court.page import summary_page
+from collector.court.record import Findings, listing, people_of, record
+from collector.court.rows import Windows, write_extract
+from collector.court.scope import (
     ReturnRefusedError,
     Scope,
     days_between,
@@ -43,8 +44,7 @@ from collector.custody.return_scope import (
     unloaded_change,
     waiting_rows,
 )
-from collector.custody.return_tar import BundleTar, HashingSink
-from collector.custody.summary import summary_page
+from collector.court.tar import BundleTar, HashingSink
 from collector.ground import files
 from collector.ground.clock import now_us
 from collector.segments.segment import day_directory
@@ -111,48 +111,6 @@ def make_return(request: ReturnRequest, log: AuditLog, progress: Progress) -> Re
         purpose="return",
     ):
         return _make(request, log, scope, return_log(cut, scope.operation), target, progress)
-
-
-def deliver(
-    data_dir: Path, log: AuditLog, order: str, bundle_sha256: str, actor: str, reason: str
-) -> tuple[Entry, bool]:
-    """Enter that the court has a return; the entry, and whether it is new. Raises ReturnRefusedError."""
-    entries = read_entries(data_dir / "audit")
-    scope = scope_of(entries, data_dir / "audit", order)
-    made = [entry for entry in entries if entry.event == "returned"]
-    named = [
-        entry
-        for entry in made
-        if bundle_sha256 in (entry.facts["bundle_sha256"], entry.facts.get("encrypted_sha256"))
-    ]
-    if not named:
-        raise ReturnRefusedError([f"no return with the SHA-256 {bundle_sha256} was ever made here"])
-    facts = named[-1].facts
-    ids = [link.id for link in scope.chain]
-    if facts["operation"] != scope.operation or not set(facts["orders"]) & scope.ids:
-        raise ReturnRefusedError([f"that return is of {', '.join(facts['orders'])}, not of {order}"])
-    if facts.get("interim"):
-        raise ReturnRefusedError(
-            ["that return was made while the order was in force (--interim): make the final one"]
-        )
-    if set(facts["orders"]) != scope.ids:
-        later = ", ".join(sorted(scope.ids - set(facts["orders"])))
-        raise ReturnRefusedError(
-            [f"that return does not cover {later}, by which the order was extended: make another"]
-        )
-    for entry in entries:
-        if entry.event == "delivered" and entry.facts["bundle_sha256"] == facts["bundle_sha256"]:
-            return entry, False
-    entry = log.append(
-        "delivered",
-        now_us(),
-        operation=scope.operation,
-        orders=ids,
-        actor=actor,
-        bundle_sha256=facts["bundle_sha256"],
-        reason=reason,
-    )
-    return entry, True
 
 
 def _verified(request: ReturnRequest) -> list[Entry]:

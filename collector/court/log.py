@@ -24,8 +24,8 @@ from collector.audit.note import Checkpoint
 from collector.audit.tiles import bundles_of, tiles_of
 from collector.audit.tree import leaf_hash, root
 
-LISTS_ORDERS = ("orders_loaded", "deleted")
-"""Entries about the collector as a whole that list orders, or files that may be named after orders."""
+LISTS_ORDERS = ("deleted",)
+"""Entries about the collector as a whole that list files, which may be named after orders."""
 
 
 class ReturnLog(NamedTuple):

@@ -16,9 +16,9 @@ from return_world import STORY, World, make_world, operation_file, order_block, 
 
 from collector.audit import texts
 from collector.audit.ledger import Ledger
-from collector.custody import verifier
-from collector.custody.return_files import digest
-from collector.custody.return_log import natural_size
+from collector.court import verifier
+from collector.court.collected import digest
+from collector.court.log import natural_size
 
 KILLER = """
 import os, signal, sys
@@ -123,9 +123,7 @@ def test_nothing_of_another_court_is_in_the_bundle(world, tmp_path):
             assert word not in content.lower(), (name, word)
     lines = [json.loads(line) for line in files["audit/log.jsonl"].splitlines()]
     shown = [line["event"] for line in lines if "event" in line]
-    assert (
-        len(lines) - len(shown) == 5
-    )  # operation_loaded, order_loaded, orders_loaded, and two of its reading
+    assert len(lines) - len(shown) == 4  # operation_loaded, order_loaded, and two of its reading
     assert {"installed", "started", "stopped", "operation_loaded", "access_opened"} <= set(shown)
     assert not any(name.startswith("audit/tile/entries") for name in files)
     rows = [
@@ -351,6 +349,8 @@ def test_delivered_only_what_was_returned_for_good(world, tmp_path):
     assert "--interim" in world.pentrap(*words, "--sha256", interim).stderr
     other = world.make(tmp_path / "z.tar", "--interim", order="zero-secret")
     assert "not of avalanche-2" in world.pentrap(*words, "--sha256", other).stderr
+    empty = world.make(tmp_path / "e.tar", "--without-rows")
+    assert "made without rows" in world.pentrap(*words, "--sha256", empty).stderr
     final = world.make(tmp_path / "a.tar")
     assert not Ledger.of(world.entries()).delivered
     done = world.pentrap(*words, "--bundle", str(tmp_path / "a.tar"))

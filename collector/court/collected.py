@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from collector.audit.ledger import Ledger
+from collector.court.rows import SegmentCount, Tally, Windows, count_segment
+from collector.court.scope import ReturnRefusedError
 from collector.custody.inventory import Item, inventory
-from collector.custody.return_rows import SegmentCount, Tally, Windows, count_segment
-from collector.custody.return_scope import ReturnRefusedError
 from collector.segments.catalogue import days, read_marker, segments_of
 from collector.segments.segment import FOLDER, day_directory
 

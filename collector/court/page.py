@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from collector.custody.summary_picture import Edge, bars
-from collector.custody.summary_style import STYLE
+from collector.court.picture import Edge, bars
+from collector.court.style import STYLE
 
 Document = Mapping[str, Any]
 Cell = str | int | None

@@ -14,7 +14,7 @@ from typing import IO
 
 import pyrage
 
-from collector.custody.return_tar import Sink
+from collector.court.tar import Sink
 from collector.ground.errors import PentrapError
 
 SUFFIX = ".age"

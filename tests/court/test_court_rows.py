@@ -6,8 +6,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.custody import return_rows
-from collector.custody.return_rows import Distinct
+from collector.court import rows as court_rows
+from collector.court.rows import Distinct
 
 ADDRESSES = st.one_of(
     st.ip_addresses(v=4), st.ip_addresses(v=6), st.sampled_from([ipaddress.ip_address("::1")])
@@ -18,7 +18,7 @@ ADDRESSES = st.one_of(
 @given(st.lists(st.lists(ADDRESSES, max_size=30), max_size=8), st.integers(0, 40))
 def test_distinct_is_a_set(pieces, merge_from):
     """However the addresses come and whenever they are joined, the count is that of Python's set; so for a union."""
-    return_rows._MERGE_FROM, before = merge_from, return_rows._MERGE_FROM
+    court_rows._MERGE_FROM, before = merge_from, court_rows._MERGE_FROM
     try:
         whole, first, second = Distinct(), Distinct(), Distinct()
         for number, piece in enumerate(pieces):
@@ -27,7 +27,7 @@ def test_distinct_is_a_set(pieces, merge_from):
             (first if number % 2 else second).add(column)
         first.update(second)
     finally:
-        return_rows._MERGE_FROM = before
+        court_rows._MERGE_FROM = before
     assert whole.count() == first.count() == len({address for piece in pieces for address in piece})
 
 

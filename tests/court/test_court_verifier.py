@@ -16,7 +16,7 @@ from return_world import make_world, verify
 
 from collector.audit import tiles, tree
 from collector.audit.note import Checkpoint, Verifier, sign
-from collector.custody import verifier
+from collector.court import verifier
 
 # RFC 8032 section 7.1: secret key, public key, message, signature
 VECTORS = [

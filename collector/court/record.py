@@ -9,9 +9,9 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from collector.audit.log import Entry
-from collector.custody.return_files import DELETED, PRESENT, QUARANTINED, Collected, CollectedFile
-from collector.custody.return_log import ReturnLog
-from collector.custody.return_scope import RunTime, Scope, days_between, recording_spans, run_times
+from collector.court.collected import DELETED, PRESENT, QUARANTINED, Collected, CollectedFile
+from collector.court.log import ReturnLog
+from collector.court.scope import RunTime, Scope, days_between, recording_spans, run_times
 from collector.orders.chains import gaps_in
 from collector.orders.instants import parse_us, to_text, to_us
 from collector.orders.kinds import KINDS

@@ -42,8 +42,8 @@ def test_every_key_of_an_operation_file_is_named() -> None:
 
 def test_commands_in_the_docs_exist_and_the_other_way_round() -> None:
     """Each `pentrap VERB` in the docs is a verb; each verb stands in the README."""
-    verbs = {module.__name__.rpartition(".")[2] for module in VERBS}
-    named = set(re.findall(r"pentrap ([a-z]+) --", README + DEPLOY + CONFIG))
+    verbs = {getattr(module, "NAME", module.__name__.rpartition(".")[2]) for module in VERBS}
+    named = set(re.findall(r"pentrap ([a-z]+) (?:[a-z]+ )?(?:--|PATH)", README + DEPLOY + CONFIG))
     assert named == verbs
 
 

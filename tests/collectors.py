@@ -175,8 +175,8 @@ class Collector:
         raise AssertionError(f"not ready in {wait} s: {self.log_file.read_text()}")
 
     def get(self, path: str) -> bytes:
-        """A page of the management plane."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.manage_port}{path}", timeout=5) as answer:
+        """A page of the management plane. Patient: under libfaketime a thread's wake-up now and then comes seconds late."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.manage_port}{path}", timeout=20) as answer:
             return answer.read()
 
     def ready(self) -> dict[str, Any]:

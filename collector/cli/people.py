@@ -24,12 +24,16 @@ def run(chosen: argparse.Namespace) -> int:
     people = People(settings.data_dir)
     if chosen.erase:
         with acts.desk(settings, chosen.actor) as desk:
-            if people.read().get(chosen.erase, {"erased": True})["erased"]:
+            person = people.read().get(chosen.erase)
+            if person is None:
                 print(
-                    f"pentrap people: {chosen.erase} has no name here; `pentrap people` lists who has",
+                    f"pentrap people: {chosen.erase} is no id of the register; `pentrap people` lists them",
                     file=sys.stderr,
                 )
                 return 1
+            if person["erased"]:
+                print(f"{chosen.erase} has no name already; its entries stand.")
+                return 0
             desk.log.append("name_erased", now_us(), person=chosen.erase, actor=desk.actor)
             people.erase(chosen.erase)
         print(f"{chosen.erase} has no name any more; its entries stand.")

@@ -1,0 +1,403 @@
+"""Changes the code in one place at a time and asks whether a test notices: the window, the scope and the audit modules.
+
+    .venv/bin/python loadtest/mutation.py [--module collector/orders/timeline.py …] [--share 1.0] [--minutes 30] [--workers 2]
+
+A mutant is the module with one comparison, operator, number, word, return value or statement changed; docstrings, annotations
+and the texts of errors are left alone. Each runs in a process forked from one that has pytest and the libraries loaded: there
+the module is loaded from the changed source, then the module's own quick tests run until the first failure. Killed: a test
+failed, or the run took ten times as long as it should. `--share` takes a seeded sample of each module's mutants.
+
+Survivors that change nothing that can be seen stand in SURVIVORS with their reason; any other one fails the run.
+Result: loadtest/results/mutation.json.
+"""
+
+import argparse
+import ast
+import importlib.abc
+import importlib.util
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+ORDERS = [
+    "tests/orders/test_orders_chains.py",
+    "tests/orders/test_orders_life.py",
+    "tests/orders/test_orders_operation.py",
+    "tests/orders/test_orders_rules.py",
+    "tests/orders/test_orders_spans.py",
+    "tests/promises/test_l00_kinds.py",
+    "tests/promises/test_l02_model.py",
+    "tests/promises/test_l03_extensions.py",
+]
+AUDIT = [
+    "tests/audit/test_audit_tree.py",
+    "tests/audit/test_audit_note.py",
+    "tests/audit/test_audit_tiles.py",
+    "tests/audit/test_audit_key.py",
+    "tests/audit/test_audit_state.py",
+    "tests/audit/test_audit_log.py",
+    "tests/audit/test_audit_check.py",
+]
+GROUPS: dict[str, dict[str, list[str]]] = {
+    "window and scope": {
+        f"collector/orders/{name}.py": ORDERS
+        for name in ("timeline", "windows", "spans", "chains", "kinds", "life", "instants", "rules", "agreement", "names")
+    }
+    | {"collector/ground/clock.py": ["tests/ground/test_clock_watch.py"]},
+    "audit": {
+        f"collector/audit/{name}.py": AUDIT
+        for name in (
+            "tree", "note", "tiles", "key", "events", "log", "texts", "people", "access", "ledger", "check", "check_tiles",
+        )
+    },
+}  # fmt: skip
+FIGURE = 0.90
+PATIENCE = 10
+SECONDS_MIN = 20.0
+SURVIVORS: dict[str, str] = {}
+"""By "<module>: <source line, stripped> -> <change>": why nothing can notice it."""
+
+_COMPARE: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
+}  # fmt: skip
+_BINARY: dict[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult,
+    ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd, ast.LShift: ast.RShift, ast.RShift: ast.LShift, ast.Div: ast.Mult,
+}  # fmt: skip
+_CALLS = {"min": "max", "max": "min", "any": "all", "all": "any"}
+_TELLING = {
+    "Problem",
+    "Finding",
+    "CorruptError",
+    "NoteError",
+    "ValueError",
+    "OSError",
+    "_refuse",
+    "_add",
+    "Note",
+}
+"""What is handed to these is text for people."""
+
+
+class Mutant(NamedTuple):
+    """One change. `change` in words; `source` is the whole changed module."""
+
+    module: str
+    line: int
+    text: str
+    change: str
+    source: str
+
+    @property
+    def name(self) -> str:
+        """How SURVIVORS calls it: by the line's text, so that it outlives changes elsewhere."""
+        return f"{self.module}: {self.text} -> {self.change}"
+
+
+def mutants(module: str, source: str) -> Iterator[Mutant]:
+    """Every mutant of a module."""
+    lines = source.splitlines()
+    count = sum(1 for _ in changes(ast.parse(source)))
+    for number in range(count):
+        tree = ast.parse(source)
+        line, change = next(one for place, one in enumerate(changes(tree)) if place == number)()
+        ast.fix_missing_locations(tree)
+        yield Mutant(module, line, lines[line - 1].strip(), change, ast.unparse(tree))
+
+
+def changes(tree: ast.Module) -> Iterator[Any]:
+    """Each possible change of the tree as a function that makes it and gives its line and its words."""
+    left_alone = _left_alone(tree)
+    for node in ast.walk(tree):
+        if node in left_alone:
+            continue
+        yield from _changes_of(node)
+
+
+def _left_alone(tree: ast.Module) -> set[ast.AST]:
+    """Docstrings, annotations, decorators, imports, and texts for people."""
+    alone: set[ast.AST] = set()
+
+    def leave(node: ast.AST | None) -> None:
+        if node is not None:
+            alone.update(ast.walk(node))
+
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            leave(node)
+        for part in ("annotation", "returns"):
+            leave(getattr(node, part, None))
+        for decorator in getattr(node, "decorator_list", ()):
+            leave(decorator)
+        if isinstance(node, ast.JoinedStr | ast.Import | ast.ImportFrom):
+            leave(node)
+        if isinstance(node, ast.Call):
+            called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            if called in _TELLING:
+                for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
+                    leave(argument)
+            for keyword in node.keywords:
+                if keyword.arg == "description":
+                    leave(keyword.value)
+    return alone
+
+
+def _changes_of(node: ast.AST) -> Iterator[Any]:
+    line = getattr(node, "lineno", 0)
+    if isinstance(node, ast.Compare):
+        for place, operator in enumerate(node.ops):
+            if type(operator) in _COMPARE:
+                yield lambda place=place, operator=operator: (
+                    line,
+                    _put(node.ops, place, _COMPARE[type(operator)](), type(operator).__name__),
+                )
+    elif isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
+        yield lambda: (line, _set(node, "op", _BINARY[type(node.op)](), type(node.op).__name__))
+    elif isinstance(node, ast.BoolOp):
+        other = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+        yield lambda: (line, _set(node, "op", other, type(node.op).__name__))
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        yield lambda: (line, _set(node, "operand", ast.UnaryOp(ast.Not(), node.operand), "Not"))
+    elif isinstance(node, ast.Constant):
+        yield from _constant_changes(node, line)
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _CALLS:
+        yield lambda: (line, _set(node.func, "id", _CALLS[node.func.id], node.func.id))
+    elif isinstance(node, ast.Return) and not (node.value is None or isinstance(node.value, ast.Constant)):
+        yield lambda: (line, _set(node, "value", ast.Constant(None), "return"))
+    for part in ("body", "orelse", "finalbody"):
+        statements = getattr(node, part, None)
+        if isinstance(statements, list):
+            for place, statement in enumerate(statements):
+                if _droppable(statement):
+                    yield lambda statements=statements, place=place, statement=statement: (
+                        statement.lineno,
+                        _put(statements, place, ast.Pass(), "dropped " + type(statement).__name__),
+                    )
+
+
+def _droppable(statement: ast.AST) -> bool:
+    if isinstance(statement, ast.Expr):
+        return isinstance(statement.value, ast.Call)
+    return isinstance(statement, ast.Raise | ast.AugAssign | ast.Continue | ast.Break)
+
+
+def _constant_changes(node: ast.Constant, line: int) -> Iterator[Any]:
+    value = node.value
+    if isinstance(value, bool):
+        yield lambda: (line, _set(node, "value", not value, repr(value)))
+    elif isinstance(value, int):
+        yield lambda: (line, _set(node, "value", value + 1, repr(value)))
+    elif isinstance(value, str) and value and " " not in value:
+        yield lambda: (line, _set(node, "value", value + "X", repr(value)))
+    elif isinstance(value, bytes) and value:
+        yield lambda: (line, _set(node, "value", value + b"X", repr(value)))
+
+
+def _set(node: ast.AST, field: str, value: Any, was: str) -> str:
+    setattr(node, field, value)
+    return f"{was} became {_word(value)}"
+
+
+def _put(items: list[Any], place: int, value: Any, was: str) -> str:
+    items[place] = value
+    return was if isinstance(value, ast.Pass) else f"{was} became {_word(value)}"
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, ast.Constant):
+        return repr(value.value)
+    return type(value).__name__ if isinstance(value, ast.AST) else repr(value)
+
+
+class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Loads one module from a changed source."""
+
+    def __init__(self, name: str, path: str, source: str) -> None:
+        self._name, self._path, self._source = name, path, source
+
+    def find_spec(self, fullname: str, _path: Any, _target: Any = None) -> Any:
+        """Only for the one module."""
+        if fullname != self._name:
+            return None
+        return importlib.util.spec_from_file_location(fullname, self._path, loader=self)
+
+    def create_module(self, _spec: Any) -> None:
+        """The usual one."""
+
+    def exec_module(self, module: Any) -> None:
+        """Run the changed source as the module."""
+        exec(compile(self._source, self._path, "exec"), module.__dict__)
+
+
+def outcome(mutant: Mutant | None, module: str, tests: list[str], seconds: float) -> tuple[str, float]:
+    """Run the tests on a mutant (None: on the module as it is) in a forked process: killed, survived or slow; and how long."""
+    began = time.monotonic()
+    pid = os.fork()
+    if not pid:
+        os.setsid()
+        _be_child(mutant, module, tests)
+    while time.monotonic() - began < seconds:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            code = os.waitstatus_to_exitcode(status)
+            return ("survived" if code == 0 else "killed"), time.monotonic() - began
+        time.sleep(0.02)
+    os.killpg(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return "slow", time.monotonic() - began
+
+
+def _be_child(mutant: Mutant | None, module: str, tests: list[str]) -> None:
+    import pytest
+
+    quiet = os.open("/dev/null", os.O_RDWR)
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)
+    if mutant is not None:
+        name = module.removesuffix(".py").replace("/", ".")
+        sys.meta_path.insert(0, _Changed(name, str(ROOT / module), mutant.source))
+    code = 1
+    try:
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+        code = int(
+            pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly", *tests])
+        )
+    finally:
+        os._exit(code)
+
+
+def examine(module: str, tests: list[str], chosen: argparse.Namespace, until: float) -> dict[str, Any]:
+    """All of a module's mutants, or a sample; what became of them."""
+    source = (ROOT / module).read_text()
+    every = list(mutants(module, source))
+    picked = random.Random(f"{chosen.seed}{module}").sample(every, max(1, round(len(every) * chosen.share)))
+    result, took = outcome(None, module, tests, 300)
+    if result != "survived":
+        raise SystemExit(f"{module}: its tests do not pass on the module as it is")
+    patience = max(SECONDS_MIN, PATIENCE * took)
+    counts = {"killed": 0, "slow": 0, "survived": 0}
+    survivors = []
+    for mutant in sorted(picked, key=lambda one: one.line):
+        if time.monotonic() > until:
+            break
+        result, _ = outcome(mutant, module, tests, patience)
+        counts[result] += 1
+        if result == "survived":
+            survivors.append(
+                {"line": mutant.line, "name": mutant.name, "why": SURVIVORS.get(mutant.name, "")}
+            )
+    ran = sum(counts.values())
+    return {
+        "mutants": len(every),
+        "ran": ran,
+        **counts,
+        "tests_seconds": round(took, 1),
+        "survivors": survivors,
+    }
+
+
+def main() -> int:
+    """Run it and write what it came to."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--module", action="append", default=[])
+    parser.add_argument("--share", type=float, default=1.0)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--output", type=Path, default=ROOT / "loadtest/results/mutation.json")
+    chosen = parser.parse_args()
+    os.chdir(ROOT)
+    sys.path.insert(0, str(ROOT / "loadtest"))
+    import hypothesis
+    import pydantic
+    import pytest
+    from cryptography.hazmat.primitives.asymmetric import ed25519
+
+    assert all((hypothesis, pydantic, pytest, ed25519))  # loaded once, before the forks
+    work = [
+        (group, module, tests)
+        for group, modules in GROUPS.items()
+        for module, tests in modules.items()
+        if not chosen.module or module in chosen.module
+    ]
+    until = time.monotonic() + chosen.minutes * 60
+    found = _in_parallel(work, chosen, until)
+    return _conclude(found, chosen)
+
+
+def _in_parallel(
+    work: list[tuple[str, str, list[str]]], chosen: argparse.Namespace, until: float
+) -> dict[str, dict[str, Any]]:
+    """Modules spread over forked workers, each of which writes its results into a file of its own."""
+    folder = ROOT / "loadtest" / "build"
+    folder.mkdir(exist_ok=True)
+    children = []
+    for worker in range(chosen.workers):
+        pid = os.fork()
+        if not pid:
+            for _, module, tests in work[worker :: chosen.workers]:
+                one = examine(module, tests, chosen, until)
+                print(
+                    f"{module}: {one['killed'] + one['slow']} of {one['ran']} killed",
+                    file=sys.stderr,
+                    flush=True,
+                )
+                (folder / f"mutation-{module.replace('/', '-')}.json").write_text(json.dumps(one))
+            os._exit(0)
+        children.append(pid)
+    for pid in children:
+        os.waitpid(pid, 0)
+    return {
+        module: {
+            "group": group,
+            **json.loads((folder / f"mutation-{module.replace('/', '-')}.json").read_text()),
+        }
+        for group, module, _ in work
+        if (folder / f"mutation-{module.replace('/', '-')}.json").exists()
+    }
+
+
+def _conclude(found: dict[str, dict[str, Any]], chosen: argparse.Namespace) -> int:
+    from ordeals import world
+
+    groups = {}
+    for group in GROUPS:
+        members = [one for one in found.values() if one["group"] == group]
+        ran = sum(one["ran"] for one in members)
+        killed = sum(one["killed"] + one["slow"] for one in members)
+        explained = sum(bool(survivor["why"]) for one in members for survivor in one["survivors"])
+        if ran:
+            groups[group] = {
+                "mutants": sum(one["mutants"] for one in members),
+                "ran": ran,
+                "killed": killed,
+                "killed_share": round(killed / ran, 4),
+                "survivors": ran - killed,
+                "explained": explained,
+            }
+    result = {
+        "command": sys.argv,
+        "machine": world.machine(),
+        "revision": world.revision(),
+        "figure": FIGURE,
+        "holds": bool(groups) and all(one["killed_share"] >= FIGURE for one in groups.values()),
+        "groups": groups,
+        "modules": found,
+    }
+    chosen.output.write_text(json.dumps(result, indent=1) + "\n")
+    print(json.dumps(groups, indent=1))
+    return 0 if result["holds"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

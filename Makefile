@@ -26,7 +26,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The long runs, about 25 minutes in all; results go to loadtest/results/. Some want root (tmpfs, strace, loop mounts).
+# The long runs, about an hour and a half in all; results go to loadtest/results/. Some want root (tmpfs, strace, loop mounts).
 campaigns: setup
 	$(BIN)/python loadtest/replay.py
 	$(BIN)/python loadtest/roundtrip.py --count 200000 --rate 3000
@@ -38,6 +38,10 @@ campaigns: setup
 	$(BIN)/python loadtest/slow.py
 	$(BIN)/python loadtest/size.py
 	$(BIN)/python loadtest/segment_size.py
+	$(BIN)/python loadtest/order_end.py
+	$(BIN)/python loadtest/changes.py
+	$(BIN)/python loadtest/acts.py
+	$(BIN)/python loadtest/mutation.py
 
 bench: setup
 	$(BIN)/python loadtest/bench.py

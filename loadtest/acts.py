@@ -26,7 +26,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", action="append", default=[], choices=[act.name for act in acts.ACTS])
-    parser.add_argument("--points", type=int, default=0, help="only the first of each act")
+    parser.add_argument("--points", type=int, default=0, help="only so many of each act, spread over it")
     chosen = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="pentrap-acts-") as temporary:

@@ -26,38 +26,45 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-ORDERS = [
-    "tests/orders/test_orders_chains.py",
-    "tests/orders/test_orders_life.py",
-    "tests/orders/test_orders_operation.py",
-    "tests/orders/test_orders_rules.py",
-    "tests/orders/test_orders_spans.py",
-    "tests/promises/test_l00_kinds.py",
-    "tests/promises/test_l02_model.py",
-    "tests/promises/test_l03_extensions.py",
-]
-AUDIT = [
-    "tests/audit/test_audit_tree.py",
-    "tests/audit/test_audit_note.py",
-    "tests/audit/test_audit_tiles.py",
-    "tests/audit/test_audit_key.py",
-    "tests/audit/test_audit_state.py",
-    "tests/audit/test_audit_log.py",
-    "tests/audit/test_audit_check.py",
-]
+CHAINS, LIFE, RULES, SPANS, OPERATION = (
+    f"tests/orders/test_orders_{name}.py" for name in ("chains", "life", "rules", "spans", "operation")
+)
+KINDS, MODEL, EXTENSIONS = (
+    f"tests/promises/test_{name}.py" for name in ("l00_kinds", "l02_model", "l03_extensions")
+)
+AUDIT = {
+    name: f"tests/audit/test_audit_{name}.py"
+    for name in ("tree", "note", "tiles", "key", "state", "log", "check")
+}
 GROUPS: dict[str, dict[str, list[str]]] = {
     "window and scope": {
-        f"collector/orders/{name}.py": ORDERS
-        for name in ("timeline", "windows", "spans", "chains", "kinds", "life", "instants", "rules", "agreement", "names")
-    }
-    | {"collector/ground/clock.py": ["tests/ground/test_clock_watch.py"]},
-    "audit": {
-        f"collector/audit/{name}.py": AUDIT
-        for name in (
-            "tree", "note", "tiles", "key", "events", "log", "texts", "people", "access", "ledger", "check", "check_tiles",
-        )
+        "collector/orders/timeline.py": [MODEL, CHAINS, RULES],
+        "collector/orders/windows.py": [RULES],
+        "collector/orders/spans.py": [SPANS, CHAINS],
+        "collector/orders/chains.py": [CHAINS, KINDS],
+        "collector/orders/kinds.py": [KINDS, EXTENSIONS, LIFE],
+        "collector/orders/life.py": [LIFE, EXTENSIONS, OPERATION, KINDS],
+        "collector/orders/instants.py": [OPERATION, LIFE, RULES, MODEL],
+        "collector/orders/rules.py": [RULES, MODEL, KINDS],
+        "collector/orders/agreement.py": [OPERATION, LIFE, EXTENSIONS],
+        "collector/ground/clock.py": ["tests/ground/test_clock_watch.py"],
     },
-}  # fmt: skip
+    "audit": {
+        "collector/audit/tree.py": [AUDIT["tree"]],
+        "collector/audit/note.py": [AUDIT["note"]],
+        "collector/audit/tiles.py": [AUDIT["tiles"], AUDIT["log"]],
+        "collector/audit/key.py": [AUDIT["key"], AUDIT["log"]],
+        "collector/audit/events.py": [AUDIT["state"]],
+        "collector/audit/log.py": [AUDIT["log"]],
+        "collector/audit/texts.py": [AUDIT["state"]],
+        "collector/audit/people.py": [AUDIT["state"]],
+        "collector/audit/access.py": [AUDIT["state"]],
+        "collector/audit/ledger.py": [AUDIT["state"]],
+        "collector/audit/check.py": [AUDIT["check"]],
+        "collector/audit/check_tiles.py": [AUDIT["check"], AUDIT["tiles"]],
+    },
+}
+"""By module, the tests that speak for it: quick ones, none that starts a collector."""
 FIGURE = 0.90
 PATIENCE = 10
 SECONDS_MIN = 20.0

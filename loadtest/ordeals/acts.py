@@ -73,7 +73,7 @@ class Point(NamedTuple):
 
 
 def run(folder: Path, *, points_max: int = 0, only: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Every act, or the first `points_max` points of those named."""
+    """Every act, or of those named `points_max` points spread over each."""
     first = prepared(folder / "world")
     found = {}
     for act in ACTS:
@@ -109,7 +109,7 @@ def ordeal(act: Act, first: World, folder: Path, points_max: int) -> dict[str, A
     if wrong := problems_of(ready, clean, done.stdout):
         raise AssertionError(f"{act.name}, undisturbed: {wrong}")
     listed = calls_in(trace, clean.folder)
-    points = thinned(listed)[: points_max or None]
+    points = spread(thinned(listed), points_max)
     problems: dict[str, list[str]] = {}
     struck = 0
     for number, point in enumerate(points):
@@ -207,6 +207,13 @@ def thinned(points: list[Point]) -> list[Point]:
         if counted[key] <= SERIES_EVERY or place[key] in (1, counted[key]) or not place[key] % SERIES_EVERY:
             kept.append(point)
     return list(dict.fromkeys(kept))
+
+
+def spread(points: list[Point], most: int) -> list[Point]:
+    """All of them, or `most` evenly, the last among them."""
+    if not most or len(points) <= most:
+        return points
+    return [points[(number + 1) * len(points) // most - 1] for number in range(most)]
 
 
 def collected(world: World) -> set[str]:

@@ -39,7 +39,7 @@ def test_each_comparison_number_and_statement_is_changed_once() -> None:
     assert len({mutant.source for mutant in made}) == len(made)
 
 
-PROGRAM = """
+PROGRAM = r"""
 import sys; sys.path.insert(0, "loadtest")
 import mutation
 module, tests = "collector/audit/tree.py", [mutation.AUDIT["tree"]]

@@ -47,7 +47,10 @@ GROUPS: dict[str, dict[str, list[str]]] = {
         "collector/orders/instants.py": [OPERATION, LIFE, RULES, MODEL],
         "collector/orders/rules.py": [RULES, MODEL, KINDS],
         "collector/orders/agreement.py": [OPERATION, LIFE, EXTENSIONS],
-        "collector/ground/clock.py": ["tests/ground/test_clock_watch.py"],
+        "collector/ground/clock.py": [
+            "tests/ground/test_clock_watch.py",
+            "tests/ground/test_clock_belief_units.py",
+        ],
     },
     "audit": {
         "collector/audit/tree.py": [AUDIT["tree"]],

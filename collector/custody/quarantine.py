@@ -94,6 +94,14 @@ def find(data_dir: Path, text: str) -> Segment:
         for segment in of(data_dir, day)
         if segment.name == name
     ]
+    # What a crash had destroyed already is found by the log.
+    found += [
+        segment
+        for place in Ledger.of(read_entries(data_dir / "audit")).deleted
+        if place.startswith(f"{QUARANTINE}/") and Path(place).name == name
+        for day in [parse_day(Path(place).parent.name)]
+        if day is not None and (segment := parse_segment(day, name)) is not None
+    ]
     folder = parse_day(Path(text).parent.name)
     chosen = sorted({segment for segment in found if folder in (None, segment.day)})
     if len(chosen) != 1:
@@ -129,6 +137,8 @@ def release(data_dir: Path, log: AuditLog, segment: Segment, *, actor: str, reas
     with turn(data_dir):
         ledger = settled(data_dir)
         entry = undecided(ledger).get(segment)
+        if entry is None and _last_event(data_dir, segment) == "released":
+            return segment.path(data_dir)  # entered before a crash, and settled above
         if entry is None:
             raise QuarantineError(f"{segment.name}: is not in quarantine; see pentrap quarantine --list")
         digest, _ = fingerprint(segment.path_aside(data_dir))
@@ -142,10 +152,21 @@ def release(data_dir: Path, log: AuditLog, segment: Segment, *, actor: str, reas
     return segment.path(data_dir)
 
 
+def _last_event(data_dir: Path, segment: Segment) -> str:
+    """What the log says last of a segment; empty for nothing."""
+    place = place_of(segment)
+    events = [
+        entry.event for entry in read_entries(data_dir / "audit") if entry.facts.get("segment") == place
+    ]
+    return events[-1] if events else ""
+
+
 def destroy(data_dir: Path, log: AuditLog, segment: Segment, *, actor: str, reason: str) -> None:
     """Enter its deletion and delete it. Raises QuarantineError, OSError."""
     with turn(data_dir):
         ledger = settled(data_dir)
+        if segment not in undecided(ledger) and place_aside(segment) in ledger.deleted:
+            return  # entered before a crash, and settled above
         if segment not in undecided(ledger):
             raise QuarantineError(f"{segment.name}: is not in quarantine; set it aside first")
         path = segment.path_aside(data_dir)

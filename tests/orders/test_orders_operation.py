@@ -226,3 +226,24 @@ def test_ended_orders_end_early(write):
         assert read_operations([path])[0].orders[0].ends_us == parse_us("2026-11-01T12:00:00Z")
     path = write(("officers", "terminated = 2027-06-01T00:00:00Z\nofficers"))
     assert read_operations([path])[0].orders[0].ends_us == parse_us("2026-12-31T00:00:00Z")
+
+
+def test_an_annex_may_name_exactly_the_columns_of_the_datasets():
+    """The contract's columns of `events` and `hosts`, no other and none left out."""
+    from collector.orders.agreement import DATASET_COLUMNS
+    from collector.segments.table import EVENTS
+
+    hosts = {
+        "src_ip", "family", "transport", "dst_port", "application", "order_id", "first_seen", "last_seen", "check_ins",
+        "active_hours", "src_ports", "domains", "src_port", "dst_ip", "domain", "src_asn", "src_geo", "mark",
+        "source_trust", "infection",
+    }  # fmt: skip
+    assert set(DATASET_COLUMNS) == set(EVENTS.names) | hosts
+
+
+def test_unbounded_ends_in_words():
+    """What has no end or no beginning says so."""
+    from collector.orders.instants import ALWAYS_US, NEVER_US, to_text
+
+    assert (to_text(ALWAYS_US), to_text(NEVER_US)) == ("always", "never")
+    assert (ALWAYS_US, NEVER_US) == (-(2**63), 2**63 - 1)

@@ -49,7 +49,7 @@ GROUPS: dict[str, dict[str, list[str]]] = {
         "collector/orders/life.py": [LIFE, EXTENSIONS, OPERATION, KINDS],
         "collector/orders/instants.py": [OPERATION, LIFE, RULES, MODEL],
         "collector/orders/rules.py": [RULES, MODEL, KINDS],
-        "collector/orders/agreement.py": [OPERATION, LIFE, EXTENSIONS],
+        "collector/orders/agreement.py": [OPERATION, LIFE, EXTENSIONS, RULES],
         "collector/ground/clock.py": [
             "tests/ground/test_clock_watch.py",
             "tests/ground/test_clock_belief_units.py",
@@ -85,6 +85,10 @@ SURVIVORS: dict[tuple[str, str], str] = {
     + "; or a rank that is after every order's either way",
     ("collector/orders/rules.py", "dropped Expr"): "the mapping goes with the object",
     ("collector/orders/rules.py", "And became Or"): "the slow way gives the same answer",
+    ("collector/orders/agreement.py", "'partner' became 'partnerX'"): "the key's name in a message to people",
+    ("collector/ground/clock.py", "'modes' became 'modesX'"): "the structure's first field is 0 by any name",
+    ("collector/ground/clock.py", "'offset' became 'offsetX'"): "never read by name",
+    ("collector/ground/clock.py", "'rest' became 'restX'"): "never read by name",
     ("collector/audit/tiles.py", "Eq became NotEq"): "empty levels above are never written",
     ("collector/audit/log.py", "dropped Expr"): _POWER,
     (

@@ -247,3 +247,23 @@ def test_unbounded_ends_in_words():
 
     assert (to_text(ALWAYS_US), to_text(NEVER_US)) == ("always", "never")
     assert (ALWAYS_US, NEVER_US) == (-(2**63), 2**63 - 1)
+
+
+def test_a_services_address_is_one_address_however_it_is_written():
+    """Plain addresses pass, one with a zone or a name does not, and the same address in other letters is the same service."""
+    from collector.orders.agreement import service_problems
+    from collector.orders.operation import Service
+
+    def places(*addresses: str) -> list[str]:
+        services = [
+            (number, Service(transport="udp", port=53, address=address, family="tinba"))
+            for number, address in enumerate(addresses, 1)
+        ]
+        return [problem.place for problem in service_problems(services, "op.toml")]
+
+    assert places("192.0.2.1", "2001:db8::1", "") == []
+    assert places("fe80::1%eth0", "host.example", "192.0.2.1:53") == [
+        f"[[services]] {number} address" for number in (1, 2, 3)
+    ]
+    assert places("2001:db8::1", "2001:DB8:0::1") == ["[[services]] 2"]
+    assert places("bad", "bad") == ["[[services]] 1 address", "[[services]] 2 address"]

@@ -96,11 +96,13 @@ SURVIVORS: dict[tuple[str, str], str] = {
         "0 became 1",
     ): "descriptor 0 is standard input; an unsigned first entry is signed at the next",
     ("collector/audit/log.py", "Or became And"): "all three or none are None",
+    ("collector/audit/log.py", "'audit' became 'auditX'"): "a name that callers spell out themselves",
     ("collector/audit/people.py", "'lock' became 'lockX'"): "another name for the same lock",
     ("collector/audit/people.py", "True became False"): "the order in the file",
     ("collector/audit/people.py", "'pentrap' became 'pentrapX'"): "a word",
     ("collector/audit/access.py", "True became False"): "the file is there",
     ("collector/audit/access.py", "dropped Expr"): "a descriptor that goes with its process",
+    ("collector/audit/check_tiles.py", "1 became 2"): "a width that no tile has",
     ("collector/audit/check.py", "0 became 1"): "set before it is shown",
     ("collector/audit/check.py", "BitOr became BitAnd"): _READING,
     ("collector/audit/key.py", "BitOr became BitAnd"): _READING,
@@ -334,9 +336,7 @@ def examine(module: str, tests: list[str], chosen: argparse.Namespace, until: fl
         result, _ = outcome(mutant, module, tests, patience)
         counts[result] += 1
         if result == "survived":
-            survivors.append(
-                {"line": mutant.line, "name": mutant.name, "why": SURVIVORS.get((module, mutant.change), "")}
-            )
+            survivors.append({"line": mutant.line, "name": mutant.name, "why": ""})
     ran = sum(counts.values())
     return {
         "mutants": len(every),
@@ -411,6 +411,9 @@ def _standing(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             path = folder / f"mutation-{module.replace('/', '-')}.json"
             one = json.loads(path.read_text()) if path.exists() else {}
             if one.pop("of", "") == _fingerprint(module, tests):
+                for survivor in one["survivors"]:
+                    change = survivor["name"].rpartition(" -> ")[2]
+                    survivor["why"] = SURVIVORS.get((module, change), "")
                 yield module, {"group": group, **one}
 
 

@@ -1,4 +1,6 @@
-"""What partners get: per partner, day and order one publication, whole or not at all, that never changes (contract: "Publications").
+"""What partners get: a publication for each partner, day and order, whole or not at all, that never changes.
 
-kinds     what the other modules hand to one another
+So far only the types that its modules will hand to one another (contract: "Publications").
+
+kinds     those types
 """

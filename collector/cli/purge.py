@@ -24,7 +24,7 @@ def arguments(verb: argparse.ArgumentParser) -> None:
         help="only files with rows of this order (exit 1 where they must stay)",
     )
     verb.add_argument("--dry-run", action="store_true", help="say what would be deleted, and delete nothing")
-    add_reason(verb, "why now; it goes into the audit log", required=False)
+    add_reason(verb, "why now", required=False)
     add_actor(verb)
     verb.add_argument("--json", action="store_true", help="everything as one JSON object")
 

@@ -1,8 +1,8 @@
 """Every order that anything may have been recorded under, as far as custody needs it: whose it is, when it ended, what it
 extends, how long its rows stay.
 
-Operation files say it first. An order that is in no file any more is taken from the audit log, which never forgets one;
-such an order ended at the latest when it was removed.
+The audit log says it: what was loaded, not what stands in a file that nobody has put in force yet. It never forgets an order;
+one that is in no file any more ended at the latest when it was removed. A file adds only what the log has never heard of.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,13 +26,21 @@ class KnownOrder(NamedTuple):
 
 
 def known_orders(ledger: Ledger, operations: Iterable[Operation] = ()) -> dict[str, KnownOrder]:
-    """By id: those of the files, and those that only the log still knows."""
+    """By id: those of the log, and those that stand in a file only."""
     entered = ledger.former_orders | ledger.orders
     known = {order_id: _entered(order_id, facts) for order_id, facts in entered.items()}
     for operation in operations:
         for order in operation.orders:
-            known[order.id] = KnownOrder(
-                order.id, operation.name, order.starts_us, order.ends_us, order.extends, order.retention_days
+            known.setdefault(
+                order.id,
+                KnownOrder(
+                    order.id,
+                    operation.name,
+                    order.starts_us,
+                    order.ends_us,
+                    order.extends,
+                    order.retention_days,
+                ),
             )
     return known
 

@@ -190,3 +190,23 @@ def test_l33_a_hold_set_after_a_crash_still_holds(world):
     assert (world.data / name).exists()
     world.hold("avalanche-1", lift=True)
     assert act(world).finished == [name]
+
+
+def test_l33_a_file_that_nobody_loaded_changes_no_retention():
+    """What the log has loaded decides: an edited file with a shorter retention, not reloaded, lets nothing go earlier."""
+    from types import SimpleNamespace
+
+    from collector.audit.ledger import Ledger
+    from collector.custody.known_orders import known_orders
+
+    ledger = Ledger()
+    ledger.orders["o-1"] = {
+        "operation": "o", "order": "o-1", "kind": "pen-trap", "starts": "2026-01-01T00:00:00Z",
+        "ends": "2026-02-01T00:00:00Z", "fields": [], "retention_days": 90,
+    }  # fmt: skip
+    edited = {"starts_us": 0, "ends_us": 1, "extends": None, "retention_days": 1}
+    orders = [SimpleNamespace(id="o-1", **edited), SimpleNamespace(id="o-2", **edited)]
+    known = known_orders(ledger, [SimpleNamespace(name="o", orders=orders)])
+    assert known["o-1"].retention_days == 90
+    assert known["o-1"].ends_us == 1769904000000000
+    assert known["o-2"].retention_days == 1

@@ -4,6 +4,7 @@ What is refused leaves what is in force, and says so in the log, in the audit lo
 refuses (a full disk) is tried again every second: an order that was ended must not outlive the trouble.
 """
 
+import dataclasses
 import time
 from collections.abc import Callable
 from typing import Any
@@ -36,6 +37,7 @@ class Reload:
         self._log = log
         self._rules_dir = settings.data_dir / "rules"
         self._loading: Aside | None = None
+        self._said_all = False
         self._again = False
         self._due: float | None = None
 
@@ -61,7 +63,7 @@ class Reload:
             self._again = True
             return
         self._log.info("reload_begun")
-        self._loading = self._start()
+        self._loading, self._said_all = self._start(), False
 
     def go_on(self) -> None:
         """Act on what a load has reported, begin one that is due; called at least every `wait_seconds`."""
@@ -70,12 +72,16 @@ class Reload:
         if self._loading is None:
             return
         for report in self._loading.reports():
+            self._said_all = report.get("step") != "orders"
             if "problems" in report:
                 self._refuse(report)
             elif not self._adopt(report):
+                self._said_all = True  # it is due again already
                 break
         if self._loading.ended:
             self._loading = None
+            if not self._said_all:  # killed, as a machine does that is short of memory
+                self._refuse({"problems": [dataclasses.asdict(loader.KILLED)], "again": True})
             if self._again:
                 self._again = False
                 self.begin()

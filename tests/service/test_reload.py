@@ -1,6 +1,8 @@
 """SIGHUP swaps the rules whole or not at all, while machines are answered."""
 
 import json
+import os
+import signal
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -73,6 +75,31 @@ def test_a_bad_new_file_leaves_the_old_rules_in_force(collector: Collector) -> N
     assert b"malware" in exchange(collector.port, get())
     assert collector.settled_fates(1)["recorded"] == 1
     assert [entry["event"] for entry in audit(collector)].count("orders_loaded") == 1
+
+
+def test_a_load_that_was_killed_is_loud_and_tried_again(collector: Collector) -> None:
+    """The kernel kills the process that reads changed files, as it does for want of memory: refused aloud, then tried again,
+    so that an order that was ended does not stay in force.
+    """
+    assert collector.process is not None
+    now = datetime.now(UTC).replace(microsecond=0)
+    long = "".join(f"name-{number}.com,tinba,redirect,r,,\n" for number in range(50_000))
+    ended = now - timedelta(seconds=1)
+    write_operation(
+        collector.folder / "operations", schedule=SCHEDULE + long, starts=now - timedelta(days=9), ends=ended
+    )
+    before = set(collector.pids().values())
+    collector.reload()
+    until = time.monotonic() + 10
+    while not (loads := set(collector.pids().values()) - before):
+        assert time.monotonic() < until
+    os.kill(loads.pop(), signal.SIGKILL)
+    wait_for("operations_refused_old_ones_stay", collector, 1)
+    assert "the process was killed" in collector.log_file.read_text()
+    wait_for("reload_done", collector, 1)
+    assert collector.ready()["not_recording_because"] == ["no order in force"]
+    assert not collector.ready()["changed_files_refused"]
+    assert [entry["event"] for entry in audit(collector)].count("configuration_refused") == 1
 
 
 def test_outside_an_order_machines_are_answered_and_not_recorded(collector: Collector) -> None:

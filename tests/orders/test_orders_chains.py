@@ -72,3 +72,13 @@ def test_a_gap_names_the_order_that_ends_it():
 def test_a_circle_is_cut_open_and_not_followed_forever():
     """`agreement` refuses circles; whoever asks before that still gets an answer."""
     assert set(roots([Link("a", "b", 0, 1), Link("b", "a", 0, 1)]).values()) <= {"a", "b"}
+    tail = [Link("x", "a", 0, 1), Link("a", "b", 0, 1), Link("b", "a", 0, 1)]
+    found = roots(tail)
+    assert set(found) == {"x", "a", "b"}
+    assert set(found.values()) <= {"a", "b"}  # a path that leads into a circle ends there too
+
+
+def test_each_gap_begins_where_the_longest_order_before_it_ended():
+    """Several gaps in one chain: each from the last end before it, not from an earlier one."""
+    chain = [Link("a", None, 0, 5), Link("b", "a", 8, 10), Link("c", "b", 9, 20), Link("d", "c", 25, 30)]
+    assert gaps_in(chain) == [Gap(5, 8, "b"), Gap(20, 25, "d")]

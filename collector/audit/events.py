@@ -61,7 +61,11 @@ EVENTS: dict[str, Event] = {
     "hold_lifted": _event("the hold is gone", "operation order actor reason"),
     "quarantined": _event("a segment is set aside", "segment sha256 actor reason"),
     "released": _event("a segment set aside was found to be right", "segment sha256 actor reason"),
-    "deleted": _event("these files are about to be deleted", "files why", "actor reason"),
+    "deleted": _event("these files are about to be deleted", "files why", "actor reason operation order"),
+    "exported": _event(
+        "a publication for a partner is about to be visible to it: its manifest's hash, how many files and rows",
+        "operation order partner sequence kind day supplement manifest_sha256 files rows",
+    ),
     "notice_served": _event(
         "how often an operation's public notice was served", "operation answer since until count"
     ),

@@ -41,6 +41,8 @@ class Ledger:
     """By segment's name."""
     deleted: dict[str, Entry] = field(default_factory=dict)
     """By path below data_dir."""
+    exported: dict[tuple[str, int], Entry] = field(default_factory=dict)
+    """The last `exported` by partner and sequence."""
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> "Ledger":
@@ -99,5 +101,7 @@ class Ledger:
                 self.quarantined.pop(facts["segment"], None)
             case "deleted":
                 self.deleted.update({file["name"]: entry for file in facts["files"]})
+            case "exported":
+                self.exported[facts["partner"], facts["sequence"]] = entry
             case _:
                 pass  # what happened, and left nothing to remember

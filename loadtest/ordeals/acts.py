@@ -25,10 +25,13 @@ from collector.audit.check import check_log
 from collector.audit.key import checkpoint_key
 from collector.audit.ledger import Ledger
 from collector.audit.log import AuditLog, Entry, read_entries
+from collector.ground.clock import now_us
+from collector.orders.docket import read_operations
 from collector.service import settings as service_settings
-from ordeals.every_call import CALLS
+from collector.service.changes import changes
+from collector.service.loader import _facts
+from ordeals.points import Point, Strike, calls_in, strace, strike_all, struck_in
 
-LINE = re.compile(r"^(?P<thread>\d+) +(?P<call>\w+)\((?P<rest>.*)")
 SERIES_EVERY = 20
 """Of more than this many calls of one name on one file in a row, the first, the last and every 20th are struck."""
 SECONDS_MAX = 60
@@ -38,6 +41,8 @@ class Act(NamedTuple):
     """A command, and what has to have happened before it. `{folder}` stands for the copy's own folder."""
 
     name: str
+    enters: str
+    """What stands in the log after it; an act that entered nothing would show nothing."""
     words: tuple[str, ...]
     after: tuple[str, ...] = ()
     """Acts by name, in order."""
@@ -46,44 +51,36 @@ class Act(NamedTuple):
 SEGMENT = "{segment}"
 CHAIN = "avalanche-1"
 ACTS = (
-    Act("hold", ("hold", "--order", CHAIN, "--reason", "appeal")),
-    Act("lift", ("hold", "--lift", "--order", CHAIN, "--reason", "over"), ("hold",)),
-    Act("quarantine", ("quarantine", SEGMENT, "--reason", "content")),
-    Act("release", ("quarantine", SEGMENT, "--release", "--reason", "none"), ("quarantine",)),
-    Act("destroy", ("quarantine", SEGMENT, "--destroy", "--reason", "content"), ("quarantine",)),
-    Act("open", ("open", "--order", CHAIN, "--reason", "count", "-c", "SELECT src_ip, src_port FROM events")),
-    Act("return", ("order", "return", "--order", CHAIN, "--to", "{folder}/return.tar")),
+    Act("hold", "hold_set", ("hold", "--order", CHAIN, "--reason", "appeal")),
+    Act("lift", "hold_lifted", ("hold", "--lift", "--order", CHAIN, "--reason", "over"), ("hold",)),
+    Act("quarantine", "quarantined", ("quarantine", SEGMENT, "--reason", "content")),
+    Act("release", "released", ("quarantine", SEGMENT, "--release", "--reason", "none"), ("quarantine",)),
+    Act("destroy", "deleted", ("quarantine", SEGMENT, "--destroy", "--reason", "content"), ("quarantine",)),
     Act(
+        "open",
+        "access_opened",
+        ("open", "--order", CHAIN, "--reason", "count", "-c", "SELECT src_ip, src_port FROM events"),
+    ),
+    Act("return", "returned", ("order", "return", "--order", CHAIN, "--to", "{folder}/return.tar")),
+    Act(
+        "delivered",
         "delivered",
         ("order", "delivered", "--order", CHAIN, "--bundle", "{folder}/return.tar", "--reason", "filed"),
         ("return",),
     ),
-    Act("purge", ("purge", "--reason", "by hand"), ("return", "delivered")),
-    Act("erase", ("people", "--erase", "{person}", "--actor", "somebody else")),
-    Act("uninstall", ("uninstall", "--reason", "closed")),
+    Act("purge", "deleted", ("purge", "--reason", "by hand"), ("return", "delivered")),
+    Act("erase", "name_erased", ("people", "--erase", "{person}", "--actor", "somebody else")),
+    Act("uninstall", "uninstalled", ("uninstall", "--reason", "closed")),
 )
 
 
-class Point(NamedTuple):
-    """One call of an act: `when` is its how-manieth of that name in its thread."""
-
-    call: str
-    when: int
-    what: str
-
-
-def run(folder: Path, *, points_max: int = 0, only: tuple[str, ...] = ()) -> dict[str, Any]:
+def run(folder: Path, *, points_max: int = 0, only: tuple[str, ...] = ()) -> dict[str, dict[str, Any]]:
     """Every act, or of those named `points_max` points spread over each."""
     first = prepared(folder / "world")
-    found = {}
-    for act in ACTS:
-        if only and act.name not in only:
-            continue
-        found[act.name] = ordeal(act, first, folder / act.name, points_max)
     return {
-        "holds": all(one["struck"] == one["points"] > 0 and not one["problems"] for one in found.values()),
-        "points": sum(one["points"] for one in found.values()),
-        "acts": found,
+        act.name: ordeal(act, first, folder / act.name, points_max)
+        for act in ACTS
+        if not only or act.name in only
     }
 
 
@@ -101,40 +98,41 @@ def ordeal(act: Act, first: World, folder: Path, points_max: int) -> dict[str, A
         done = command(earlier, ready)
         assert done.returncode == 0, (name, done.stderr)
     if act.name == "purge":
-        keep_for_a_day(ready)
+        for path in ready.folder.glob("operations/*.toml"):
+            path.write_text(re.sub(r"retention_days = \d+", "retention_days = 1", path.read_text()))
+        load(ready)
     clean = copy(ready, folder / "clean")
     done, trace = traced(act, clean, "")
     assert done.returncode == 0, (act.name, done.stderr)
     if wrong := problems_of(ready, clean, done.stdout):
         raise AssertionError(f"{act.name}, undisturbed: {wrong}")
-    listed = calls_in(trace, clean.folder)
-    points = spread(thinned(listed), points_max)
-    problems: dict[str, list[str]] = {}
-    struck = 0
-    for number, point in enumerate(points):
-        world = copy(ready, folder / f"{number}")
-        dead, _ = traced(act, world, f"{point.call}:signal=KILL:when={point.when}")
-        if dead.returncode >= 0 and dead.returncode != 137:
-            problems[str(point)] = [f"was not struck: exit {dead.returncode}"]
-            continue
-        struck += 1
-        wrong = problems_of(ready, world, dead.stdout)
+    if act.enters not in {entry.event for entry in entries_since(ready, clean)}:
+        raise AssertionError(f"{act.name}, undisturbed: {act.enters} is not entered")
+    points = calls_in(trace, clean.folder)
+
+    def strike(point: Point, when: int, where: Path) -> Strike:
+        world = copy(ready, where)
+        dead, trace = traced(act, world, f"{point.call}:signal=KILL:when={when}")
+        if dead.returncode not in (-9, 137):
+            return Strike(None, [], [])
+        struck = struck_in(trace, world.folder, point.call, when)
+        standing = problems_of(ready, world, dead.stdout)
         again = command(act, world)
-        if again.returncode:
-            wrong.append(f"again: exit {again.returncode}: {again.stderr.strip()[-200:]}")
+        wrong = [f"exit {again.returncode}: {again.stderr.strip()[-200:]}"] if again.returncode else []
         wrong += problems_of(ready, world, again.stdout) + differences(clean, world)
-        if wrong:
-            problems[str(point)] = wrong
-        shutil.rmtree(world.folder)
-    return {"calls": len(listed), "points": len(points), "struck": struck, "problems": problems}
+        return Strike(struck, standing, wrong)
+
+    return strike_all(points, strike, folder, act.name, every=SERIES_EVERY, points_max=points_max)
 
 
-def keep_for_a_day(world: World) -> None:
-    """Enter that the orders' rows are kept for a day only, as a reload of such files would."""
+def load(world: World) -> None:
+    """Enter what changed in the operation files, as a collector that loads them does."""
     log = world.log()
-    for order, facts in Ledger.of(world.entries()).orders.items():
-        after = facts | {"retention_days": 1}
-        log.append("order_changed", 1, operation=facts["operation"], order=order, before=facts, after=after)
+    audit = world.data / "audit"
+    operations = read_operations(service_settings.load(world.config).operation_files())
+    facts = [_facts(operation, audit, schedules=True) for operation in operations]
+    for event, more in list(changes(Ledger.of(world.entries()), facts)):
+        log.append(event, now_us(), **more)
     log.close()
 
 
@@ -176,62 +174,30 @@ def command(act: Act, world: World) -> subprocess.CompletedProcess[str]:
 def traced(act: Act, world: World, inject: str) -> tuple[subprocess.CompletedProcess[str], Path]:
     """Run it under strace, with an injection or without."""
     trace = world.folder / "trace"
-    words = ["strace", "-f", "-y", "-s", "0", "-o", str(trace), "-e", "trace=" + ",".join(CALLS)]
-    if inject:
-        words += ["-e", f"inject={inject}"]
-    done = subprocess.run(
-        [*words, *words_of(act, world)], capture_output=True, text=True, check=False, timeout=SECONDS_MAX
-    )
+    command_line = [*strace(trace, inject), *words_of(act, world)]
+    done = subprocess.run(command_line, capture_output=True, text=True, check=False, timeout=SECONDS_MAX)
     return done, trace
 
 
-def calls_in(trace: Path, folder: Path) -> list[Point]:
-    """Every call that may leave something behind in the folder, by its how-manieth in its thread."""
-    seen: Counter[tuple[str, str]] = Counter()
-    found = []
-    for line in trace.read_text().splitlines():
-        match = LINE.match(line)
-        if match is None:
-            continue
-        seen[match["thread"], match["call"]] += 1
-        place = match["rest"].find(f"{folder}/")
-        reading = match["call"] == "openat" and not re.search(r"O_CREAT|O_TRUNC", match["rest"])
-        if place < 0 or reading or match["rest"][place:].startswith(f"{folder}/trace"):
-            continue
-        what = re.split(r'[">]', match["rest"][place + len(str(folder)) + 1 :])[0]
-        what = re.sub(r"\.tmp-\w+", ".tmp", re.sub(r"s-[0-9a-f]{12}", "SESSION", what))
-        found.append(Point(match["call"], seen[match["thread"], match["call"]], what))
-    return found
-
-
-def thinned(points: list[Point]) -> list[Point]:
-    """All points, but of a long series on one file the first, the last and some between."""
-    counted = Counter((point.call, point.what) for point in points)
-    place: Counter[tuple[str, str]] = Counter()
-    kept = []
-    for point in points:
-        key = point.call, point.what
-        place[key] += 1
-        if counted[key] <= SERIES_EVERY or place[key] in (1, counted[key]) or not place[key] % SERIES_EVERY:
-            kept.append(point)
-    return list(dict.fromkeys(kept))
-
-
-def spread(points: list[Point], most: int) -> list[Point]:
-    """All of them, or `most` evenly, the last among them."""
-    if not most or len(points) <= most:
-        return points
-    return [points[(number + 1) * len(points) // most - 1] for number in range(most)]
-
-
-def collected(world: World) -> set[str]:
-    """The files of the custody set, below data_dir."""
+def collected(world: World) -> dict[str, bytes]:
+    """The content of each file of the custody set and of the compiled rules, by its name below data_dir."""
     return {
-        str(path.relative_to(world.data))
-        for part in ("segments", "quarantine", "journal")
+        str(path.relative_to(world.data)): path.read_bytes()
+        for part in ("segments", "quarantine", "journal", "rules")
         for path in (world.data / part).rglob("*")
         if path.is_file() and path.name != "lock" and not path.name.startswith(".tmp-")
     }
+
+
+def changed(before: World, after: World) -> set[str]:
+    """The names of files that came, went or became others."""
+    left, right = collected(before), collected(after)
+    return {name for name in left.keys() | right.keys() if left.get(name) != right.get(name)}
+
+
+def entries_since(before: World, after: World) -> list[Entry]:
+    """What was entered."""
+    return read_entries(after.data / "audit")[len(read_entries(before.data / "audit")) :]
 
 
 def problems_of(before: World, after: World, shown: str) -> list[str]:
@@ -243,11 +209,11 @@ def problems_of(before: World, after: World, shown: str) -> list[str]:
     log.sign()
     log.close()
     found = [f"log: {finding}" for finding in check_log(audit, key.verifier).findings]
-    entries = read_entries(audit)[len(read_entries(before.data / "audit")) :]
+    entries = entries_since(before, after)
     named = {name for entry in entries for name in names_in(entry)}
     found += [
         f"changed without an entry: {name}"
-        for name in collected(before) ^ collected(after)
+        for name in changed(before, after)
         if name not in named and f"segments/{name.partition('/')[2]}" not in named
     ]
     events = Counter(entry.event for entry in entries)
@@ -275,7 +241,7 @@ def names_in(entry: Entry) -> set[str]:
 
 def differences(clean: World, world: World) -> list[str]:
     """Where the repeated act left something else than an undisturbed one."""
-    found = [f"left otherwise than undisturbed: {name}" for name in collected(clean) ^ collected(world)]
+    found = [f"left otherwise than undisturbed: {name}" for name in changed(clean, world)]
     left, right = (Ledger.of(read_entries(one.data / "audit")) for one in (clean, world))
     found += [
         f"{what}: {sorted(getattr(right, what))}, undisturbed {sorted(getattr(left, what))}"

@@ -1,13 +1,18 @@
-"""Check the audit log, a data directory, a day, a segment or a court's return: against manifest, hashes, signature, chain."""
+"""Check publications, audit log, data directory, day, segment or court's return: manifest, hashes, signature, chain."""
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 from collector.audit.key import checkpoint_key
-from collector.audit.note import NoteError, Verifier
+from collector.audit.note import Verifier
 from collector.cli.verify_kinds import KINDS, Checked, Means
-from collector.ground.errors import ConfigurationError, Problem
+from collector.exports.keys import known_keys
+from collector.exports.manifest import parse
+from collector.exports.proof import Head
+from collector.exports.sshsig import parse_public
+from collector.ground.errors import ConfigurationError, CorruptError, Problem
 from collector.service import settings as service_settings
 
 CONFIG = False
@@ -25,8 +30,14 @@ def arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--key",
         default="",
-        metavar="VKEY",
-        help="the verifier key noted at installation, or a file that holds it",
+        metavar="KEY",
+        help="the log's verifier key noted at installation, or the publications' public key (ssh-ed25519 …); or a file of them",
+    )
+    verb.add_argument(
+        "--head",
+        default="",
+        metavar="N:SHA256",
+        help="a publication that must be in the sequence: its number and its manifest's hash, as an earlier run said",
     )
     verb.add_argument(
         "--checkpoint",
@@ -34,7 +45,7 @@ def arguments(verb: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="another checkpoint of the same log, as a partner received it; may be repeated",
+        help="another checkpoint of the same log: as a partner received it, or its manifest.json; may be repeated",
     )
     verb.add_argument("--json", action="store_true", help="everything as one JSON object on stdout")
 
@@ -42,15 +53,18 @@ def arguments(verb: argparse.ArgumentParser) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """0 where everything holds, 1 where something does not."""
     paths: list[Path] = list(chosen.paths)
-    verifier = _given(chosen.key)
+    verifier, keys = _given(chosen.key)
     if chosen.config:
         settings = service_settings.load(chosen.config)
         paths = paths or [settings.data_dir]
         if verifier is None and settings.signing_key.exists():
             verifier = checkpoint_key(settings.signing_key, settings.sensor).verifier
+        if not keys:
+            keys = tuple(key.public for key in known_keys(settings.data_dir, settings.signing_key))
     if not paths:
         raise _problem("PATH", "nothing to verify", _expected(), "name a path, or the settings with --config")
-    means = Means(verifier, {str(path): _read(path) for path in chosen.checkpoint})
+    witnesses = {str(path): _checkpoint_in(_read(path)) for path in chosen.checkpoint}
+    means = Means(verifier, witnesses, keys, _head(chosen.head))
     checked = [one for path in paths for one in _check(path, means)]
     if chosen.json:
         holds = not any(one.findings for one in checked)
@@ -73,16 +87,42 @@ def _expected() -> str:
     return "; ".join(kind.words for kind in KINDS)
 
 
-def _given(text: str) -> Verifier | None:
+def _given(text: str) -> tuple[Verifier | None, tuple[bytes, ...]]:
+    """The log's verifier key, and public keys of publications, whichever the text or the file of that name has."""
+    if not text:
+        return None, ()
+    if not text.startswith("ssh-") and ("+" not in text or Path(text).exists()):
+        text = _read(Path(text)).decode("utf-8", "replace")
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    signers = [line for line in lines if "ssh-ed25519 " in line]
+    others = [line for line in lines if line not in signers]
+    try:
+        keys = tuple(parse_public(line) for line in signers)
+        return (None if keys and not others else Verifier.parse("\n".join(others))), keys
+    except ValueError as error:
+        remedy = "copy it whole, as it was noted"
+        expected = "the text that audit/vkey holds, or an ssh-ed25519 public key"
+        raise _problem("--key", str(error), expected, remedy) from None
+
+
+def _head(text: str) -> Head | None:
     if not text:
         return None
-    if "+" not in text or Path(text).exists():
-        text = _read(Path(text)).decode("utf-8", "replace")
+    match = re.fullmatch(r"([1-9][0-9]{0,5}):([0-9a-f]{64})", text)
+    if match is None:
+        raise _problem("--head", "something else", "a number, a colon, 64 digits", "copy it whole")
+    return Head(int(match[1]), match[2])
+
+
+def _checkpoint_in(content: bytes) -> bytes:
+    """A checkpoint as it is, or the one that a manifest carries."""
+    if not content.startswith(b"{"):
+        return content
     try:
-        return Verifier.parse(text)
-    except NoteError as error:
-        remedy = "copy it whole, as it was noted"
-        raise _problem("--key", str(error), "the text that audit/vkey holds", remedy) from None
+        return parse(content).audit_checkpoint.encode()
+    except CorruptError as error:
+        operation, path, place, cause, remedy = error.parts
+        raise _problem(f"--checkpoint {path}: {place}", cause, operation, remedy) from None
 
 
 def _read(path: Path) -> bytes:

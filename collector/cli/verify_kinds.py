@@ -6,6 +6,7 @@ import io
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,11 @@ from collector.audit.tiles import CHECKPOINT
 from collector.cli.progress import Bar
 from collector.court import verifier as court
 from collector.custody.inventory import Item, inventory
+from collector.exports import proof as publications
+from collector.exports.manifest import MANIFEST, OWN_NAMES, SIGNATURE
+from collector.exports.publication import FOLDER as EXPORTS
+from collector.exports.publication import partners, sequences
+from collector.ground.clock import now_us
 from collector.ground.errors import ConfigurationError, CorruptError, Problem
 from collector.segments.segment import FOLDER as SEGMENTS
 from collector.segments.segment import QUARANTINE, SUFFIX, parse_day
@@ -31,6 +37,10 @@ class Means(NamedTuple):
 
     verifier: Verifier | None
     witnesses: Mapping[str, bytes]
+    keys: tuple[bytes, ...] = ()
+    """The public keys that may sign publications; none: any, and it is said which did."""
+    head: publications.Head | None = None
+    """A publication that the caller remembers."""
 
 
 @dataclass
@@ -82,9 +92,11 @@ def check_audit(path: Path, means: Means) -> Iterator[Checked]:
 
 
 def check_data(path: Path, means: Means) -> Iterator[Checked]:
-    """A data directory: its audit log, and the whole custody set."""
+    """A data directory: its audit log, the whole custody set, and what was published."""
     yield from check_audit(path / FOLDER, means)
     yield _check_set(Checked("custody set", str(path)), path, lambda _: True)
+    if (path / EXPORTS).is_dir():
+        yield from check_exports(path / EXPORTS, means)
 
 
 def check_day(path: Path, _: Means) -> Iterator[Checked]:
@@ -127,6 +139,88 @@ def check_return(path: Path, means: Means) -> Iterator[Checked]:
             "the key came with the return; compare it with the operator's: " + checker.key.text
         )
     yield checked
+
+
+def check_exports(path: Path, means: Means) -> Iterator[Checked]:
+    """Every partner's publications."""
+    path = path.resolve()
+    known = set(partners(path.parent))
+    entered = {partner for partner, _ in _ledger(path).exported}
+    for partner in sorted(known | entered):
+        if partner in known:
+            yield from check_tree(path / partner, means)
+        else:
+            checked = Checked("publications", str(path / partner))
+            expected = "the publications that the audit log says"
+            checked.findings.append(Finding(partner, "missing", expected, _LOST))
+            yield checked
+
+
+def check_tree(path: Path, means: Means) -> Iterator[Checked]:
+    """One partner's publications, at the collector's or as the partner pulled them."""
+    path = path.resolve()
+    checked = Checked("publications", str(path))
+    here = path.parent.name == EXPORTS and (path.parent.parent / FOLDER / LOG_NAME).exists()
+    ledger = _ledger(path.parent) if here else None
+    entered = None
+    if ledger is not None:
+        mine = ((number, entry) for (name, number), entry in ledger.exported.items() if name == path.name)
+        entered = {number: str(entry.facts["manifest_sha256"]) for number, entry in mine}
+    gone = _gone(ledger, f"{EXPORTS}/{path.name}/")
+    bar = Bar("publications")
+    proof = publications.verify_tree(
+        path, means.keys, head=means.head, entered=entered, gone=gone, today=_today(), progress=bar
+    )
+    _take(checked, proof, means)
+    if proof.head:
+        checked.notes.append(f"to be remembered for --head: {proof.head.sequence}:{proof.head.sha256}")
+    yield checked
+
+
+def check_publication(path: Path, means: Means) -> Iterator[Checked]:
+    """One publication; or one file of it, against the manifest beside it."""
+    path = path.resolve()
+    folder = path if path.is_dir() else path.parent
+    only = "" if path.is_dir() or path.name in OWN_NAMES else path.name
+    checked = Checked("published file" if only else "publication", str(path))
+    exports = folder.parent.parent
+    here = exports.name == EXPORTS and (exports.parent / FOLDER / LOG_NAME).exists()
+    gone = _gone(_ledger(exports) if here else None, f"{EXPORTS}/{folder.parent.name}/{folder.name}/")
+    _take(
+        checked,
+        publications.verify_publication(folder, means.keys, gone=gone, today=_today(), only=only),
+        means,
+    )
+    yield checked
+
+
+def _take(checked: Checked, proof: publications.Proof, means: Means) -> None:
+    checked.counts = {"publications": proof.publications, "files": proof.files, "rows": proof.rows}
+    checked.findings, checked.notes = proof.findings, proof.notes
+    if not means.keys and proof.signers:
+        signers = ", ".join(sorted(proof.signers))
+        checked.notes.append(
+            f"signed by {signers}; compare it with what the operator gave you, or name it with --key"
+        )
+
+
+def _ledger(exports: Path) -> Ledger:
+    return Ledger.of(read_entries(exports.parent / FOLDER))
+
+
+def _gone(ledger: Ledger | None, start: str) -> dict[str, str] | None:
+    """What the log says is deleted below `start`, by name there; None without a log."""
+    if ledger is None:
+        return None
+    return {
+        name.removeprefix(start): f"entry {entry.number}"
+        for name, entry in ledger.deleted.items()
+        if name.startswith(start)
+    }
+
+
+def _today() -> date:
+    return datetime.fromtimestamp(now_us() // 1_000_000, UTC).date()
 
 
 def _check_set(checked: Checked, data_dir: Path, wanted: Callable[[Item], bool]) -> Checked:
@@ -208,6 +302,22 @@ def _cannot(path: Path, found: str, expected: str, remedy: str) -> Configuration
 
 KINDS = (
     Kind(
+        f"a published file (beside its {MANIFEST})",
+        lambda path: path.is_file() and (path.parent / MANIFEST).exists(),
+        check_publication,
+    ),
+    Kind(
+        "a publication (exports/<partner>/<number>)",
+        lambda path: path.is_dir() and any((path / name).exists() for name in (MANIFEST, SIGNATURE)),
+        check_publication,
+    ),
+    Kind("a partner's publications (exports/<partner>)", lambda path: bool(sequences(path)), check_tree),
+    Kind(
+        "all publications (data_dir/exports)",
+        lambda path: path.is_dir() and path.name == EXPORTS,
+        check_exports,
+    ),
+    Kind(
         "a court's return (its .tar, or the folder that it unpacks to)",
         lambda path: path.suffix == ".tar" if path.is_file() else any((path / n).exists() for n in _RETURN),
         check_return,
@@ -229,4 +339,4 @@ KINDS = (
         check_segment,
     ),
 )
-"""Tried in this order: a return holds an audit folder too."""
+"""Tried in this order: a return holds an audit folder too, and a publication a list that is named as a return's."""

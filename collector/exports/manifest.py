@@ -148,8 +148,9 @@ class Contents(_Stated):
         if self.complete != (not self.missing_sensors) or not set(self.missing_sensors) <= set(self.sensors):
             raise ValueError("complete, sensors and missing_sensors contradict one another")
         for ranges in self.records.values():
-            ends = [end for first, last in ranges for end in (first, last + 1)]
-            if any(later < end for end, later in pairwise(ends)):
+            if any(last < first for first, last in ranges) or any(
+                later[0] <= earlier[1] for earlier, later in pairwise(ranges)
+            ):
                 raise ValueError("record ranges that are not in order")
         return self
 

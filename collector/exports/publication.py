@@ -68,13 +68,25 @@ class Publication(NamedTuple):
 
 
 @contextmanager
+def turn(folder: Path) -> Iterator[None]:
+    """Wait for the turn in a partner's folder, and keep it. Not to be nested."""
+    files.make_directory(folder)
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, files.FILE_MODE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
 def stage(data_dir: Path, partner: str) -> Iterator[Path]:
     """A new folder below the partner's to write files into; what has not been published when this ends is deleted.
 
     Raises OSError.
     """
     folder = data_dir / FOLDER / partner
-    with _turn(folder):
+    with turn(folder):
         staged = Path(tempfile.mkdtemp(prefix=files.TEMPORARY_PREFIX, dir=folder))
         descriptor = os.open(staged, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -104,7 +116,7 @@ def publish(
     folder = data_dir / FOLDER / contents.partner
     if staged.parent != folder:
         raise ValueError(f"staged in {staged.parent}, expected {folder}")
-    with _turn(folder):
+    with turn(folder):
         ledger = _settle(data_dir, contents.partner)
         before = publications(data_dir, contents.partner)
         for earlier in before:
@@ -152,7 +164,7 @@ def publish(
 
 def settle(data_dir: Path, partner: str) -> None:
     """Complete what a crash left of the last publication, and sweep away what never was one. Raises CorruptError, OSError."""
-    with _turn(data_dir / FOLDER / partner):
+    with turn(data_dir / FOLDER / partner):
         _settle(data_dir, partner)
 
 
@@ -201,17 +213,6 @@ def made_of(publication: Publication) -> Made:
         written,
         hashlib.sha256(render(manifest)).hexdigest(),
     )
-
-
-@contextmanager
-def _turn(folder: Path) -> Iterator[None]:
-    files.make_directory(folder)
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, files.FILE_MODE)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _settle(data_dir: Path, partner: str) -> Ledger:

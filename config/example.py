@@ -1,5 +1,5 @@
-"""Writes an example operation in force today into `<folder>/operations/`: an order lasts at most 60 days, so a
-committed one would rot.
+"""Writes an example operation in force today into `<folder>/operations/`, and its partner into `<folder>/partners.toml`: an
+order lasts at most 60 days, so a committed one would rot.
 
 python config/example.py config
 """
@@ -46,6 +46,24 @@ ends = {end}T00:00:00Z
 officers = ["Example Officer"]
 fields = []
 retention_days = 90
+
+[[order.annex]]
+partner = "example-cert"
+columns = []
+families = []
+countries = []
+networks = []
+tlp = "AMBER"
+"""
+
+PARTNERS = """# Example partners, written by config/example.py; a file that begins otherwise is left alone.
+[[partner]]
+name = "example-cert"
+contact = "duty desk <soc@cert.example>"
+purpose = "warn the owners of infected machines"
+datasets = ["events", "hosts"]
+formats = ["parquet", "shadowserver-csv"]
+retention_days = 90
 """
 
 
@@ -57,6 +75,9 @@ def main(folder: Path) -> None:
     operations.mkdir(parents=True, exist_ok=True)
     (operations / "example.csv").write_text(SCHEDULE.format(**words))
     (operations / "example.toml").write_text(OPERATION.format(**words))
+    partners = folder / "partners.toml"
+    if not partners.exists() or partners.read_text().startswith("# Example partners"):
+        partners.write_text(PARTNERS)
     print(f"wrote {operations}/example.toml: an example order in force today")
     print("try: curl -i -H 'Host: sinkholed-example.com' http://127.0.0.1:8080/")
 

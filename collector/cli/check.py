@@ -1,4 +1,4 @@
-"""Validate settings, operations and schedules, and tell what they would change against what is in force."""
+"""Validate settings, operations, schedules and partners, and tell what they would change against what is in force."""
 
 import argparse
 import json
@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from collector.audit.key import read_key
+from collector.exports.agreement import agreement_problems
+from collector.exports.partners import read_partners
 from collector.ground.clock import now_us
-from collector.ground.errors import ConfigurationError, CorruptError
+from collector.ground.errors import ConfigurationError, CorruptError, Problem
 from collector.orders.changes import rule_changes
 from collector.orders.compile import compile_operations
 from collector.orders.docket import read_operations
@@ -80,9 +82,9 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _read_all(settings: service_settings.Settings) -> list[Operation]:
-    """The operations, and a look at the key where there is one already. Raises ConfigurationError with all problems."""
-    problems = []
-    operations = []
+    """The operations; partners and an existing key are looked at. Raises ConfigurationError with all problems."""
+    problems: list[Problem] = []
+    operations: list[Operation] = []
     for look in (
         lambda: settings.signing_key.exists() and read_key(settings.signing_key),
         lambda: operations.extend(read_operations(settings.operation_files())),
@@ -91,6 +93,11 @@ def _read_all(settings: service_settings.Settings) -> list[Operation]:
             look()
         except ConfigurationError as error:
             problems += error.problems
+    partners = read_partners(settings.partners_file, problems)
+    if not problems:  # what is missing because it could not be read is told already
+        problems += agreement_problems(
+            partners, operations, settings.export.geo_db, str(settings.partners_file)
+        )
     if problems:
         raise ConfigurationError(problems)
     return operations

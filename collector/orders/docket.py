@@ -43,7 +43,7 @@ def read_operations(paths: Iterable[Path]) -> list[Operation]:
 def read_operation(path: Path, problems: list[Problem]) -> Operation | None:
     """One file; None when a table is missing or malformed. What is wrong goes to `problems`."""
     file = str(path)
-    content = _read_toml(path, problems)
+    content = read_toml(path, problems)
     if content is None:
         return None
     told = len(problems)
@@ -74,7 +74,8 @@ def read_operation(path: Path, problems: list[Problem]) -> Operation | None:
     )
 
 
-def _read_toml(path: Path, problems: list[Problem]) -> dict[str, Any] | None:
+def read_toml(path: Path, problems: list[Problem]) -> dict[str, Any] | None:
+    """A TOML file's keys; None after telling what is wrong with it."""
     file = str(path)
     try:
         return tomllib.loads(path.read_bytes().decode("utf-8"))

@@ -97,6 +97,7 @@ class Settings:
     data_dir: Path
     sensor: str
     operations: tuple[str, ...]
+    partners: str
     intake: IntakeSettings
     default_answer: bytes
     segments: SegmentSettings
@@ -108,6 +109,11 @@ class Settings:
     def signing_key(self) -> Path:
         """The collector's key file."""
         return self.file.parent / self.export.signing_key
+
+    @property
+    def partners_file(self) -> Path:
+        """The file that lists partners; it need not exist where no annex names one."""
+        return self.file.parent / self.partners
 
     def operation_files(self) -> list[Path]:
         """The operation files that the patterns find now, in order of name."""
@@ -162,6 +168,7 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
         data_dir=(path.absolute().parent / top.data_dir).resolve(),
         sensor=top.sensor,
         operations=tuple(top.operations),
+        partners=top.partners,
         default_answer=default_answer,
         **parts,
     )

@@ -12,18 +12,27 @@ from collectors import PENTRAP, Collector, exchange, free_port, get, write_opera
 
 ANNEX = """[[order.annex]]
 partner = "cert-a"
-columns = ["timestamp", "src_ip", "src_port"]
+columns = ["timestamp", "src_ip", "order_id", "stream", "record", "src_port"]
 families = ["andromeda"]
 countries = ["DE"]
 networks = ["192.0.2.0/24", "2001:db8::/32"]
 tlp = "AMBER"
 """
+PARTNERS = """[[partner]]
+name = "cert-a"
+contact = "desk"
+purpose = "warn"
+datasets = ["events"]
+formats = ["parquet"]
+retention_days = 30
+"""
 
 
 def checked(folder: Path, annex: str) -> list[dict[str, str]]:
     """The problems that `pentrap check` finds in an operation with this annex; none: exit 0."""
-    made = Collector(folder)
+    made = Collector(folder, settings={"export.geo_db": "countries.mmdb"})
     write_operation(folder / "operations", extra=annex)
+    (folder / "partners.toml").write_text(PARTNERS)
     made.write_config()
     done = subprocess.run(
         [PENTRAP, "check", "--json", "--config", made.config], capture_output=True, text=True, check=False

@@ -1,9 +1,9 @@
 """Partners' copies have a clock of their own (law.md L-33): by order and partner, from the day of publication.
 
 A copy goes `retention_days` after its publication's date (UTC): as its manifest says, or as annex and partner say now where
-that is sooner. The manifest, its signature and SHA256SUMS stay, so the sequence stays provable and it can still be said who was given
-what; the rows themselves are in the custody set as long as that must keep them. The entry `deleted` (why "partner copy") comes
-first; what a crash left of it is finished first by the next run. A held order's copies stay.
+that is sooner. The manifest, its signature and SHA256SUMS stay, so the sequence stays provable and it can still be said who was
+given what; the rows themselves are in the custody set as long as that must keep them. The entry `deleted` (why "partner copy")
+comes first; what a crash left of it is finished first by the next run. A held order's copies stay.
 """
 
 import hashlib

@@ -27,6 +27,7 @@ class Exports:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
         self.data = folder / "data"
         self.key_file = folder / "signing.key"
         make_key(self.key_file)

@@ -1,0 +1,124 @@
+"""The engine that runs the export's statements: DuckDB, embedded, within a memory limit.
+
+Everything it reads and writes is Parquet files, named by views: which files those are is said here, what is asked of them in
+`query`. So a statement can be given to another engine, over files in another place, and no row passes through Python
+but on its way into a partner's file.
+
+What does not fit into memory is spilled to `folder`, which goes when the export ends, whatever becomes of it; it lies below
+data_dir, so that no row is ever anywhere else. Two threads at the least: one reads while another sorts. DuckDB's own files have
+no page index and their order is the order of rows only as long as `preserve_insertion_order` is on, which it is.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import pyarrow as pa
+
+from collector.ground.errors import PentrapError
+
+BATCH_ROWS = 1 << 16
+"""Rows in a batch that is handed on: about 10 MB."""
+STAGED_GROUP_ROWS = 1 << 17
+"""Rows in a row group of a staged file: the grain at which a later statement can skip, and what one thread holds."""
+THREADS_MIN = 2
+
+
+class EngineError(PentrapError):
+    """A statement that could not be run; the text says why, and what can be done."""
+
+
+class Engine:
+    """Views over Parquet files, and statements on them. Use as a context; `folder` is its own."""
+
+    def __init__(self, folder: Path, memory_mb: int, temp_max_gb: int, threads: int = 0) -> None:
+        """Raises EngineError."""
+        self.folder = folder
+        self._memory_mb, self._temp_max_gb = memory_mb, temp_max_gb
+        spill = folder / "spill"
+        spill.mkdir(mode=0o700)
+        config: dict[str, Any] = {
+            "memory_limit": f"{memory_mb}MB",
+            "temp_directory": str(spill),
+            "max_temp_directory_size": f"{temp_max_gb}GB",
+            "threads": str(threads or max(THREADS_MIN, len(os.sched_getaffinity(0)))),
+            "preserve_insertion_order": "true",
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "python_enable_replacements": "false",
+        }
+        self._connection = duckdb.connect(":memory:", config=config)
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection.execute("SET enable_progress_bar = false")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def view(self, name: str, paths: Sequence[Path], empty: pa.Schema) -> None:
+        """Name the rows of some files; without files, no rows of the schema `empty`."""
+        if not paths:
+            self._connection.register(name, empty.empty_table())
+            return
+        listed = ", ".join(quoted(str(path)) for path in paths)
+        self.run(
+            f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet([{listed}], hive_partitioning = false)"
+        )
+
+    def stage(self, name: str, statement: str) -> Path:
+        """Run a statement into a file of its own, in its order, and name the rows."""
+        path = self.folder / f"{name}.parquet"
+        self.run(
+            f"COPY ({statement}) TO {quoted(str(path))}"
+            f" (FORMAT parquet, COMPRESSION lz4_raw, ROW_GROUP_SIZE {STAGED_GROUP_ROWS})"
+        )
+        self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet({quoted(str(path))})")
+        return path
+
+    def run(self, statement: str) -> None:
+        """Run what has no answer. Raises EngineError."""
+        try:
+            self._connection.execute(statement)
+        except duckdb.Error as error:
+            raise self._told(error) from None
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """The answer of a statement, whole: for counts. Raises EngineError."""
+        try:
+            found: list[tuple[Any, ...]] = self._connection.execute(statement).fetchall()
+        except duckdb.Error as error:
+            raise self._told(error) from None
+        return found
+
+    def stream(self, statement: str, batch_rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+        """The answer of a statement as it comes, in its order. Raises EngineError."""
+        try:
+            # `execute(...).to_arrow_reader` would hold the whole answer (DuckDB materialises it); a relation does not.
+            yield from self._connection.sql(statement).to_arrow_reader(batch_rows)
+        except (duckdb.Error, pa.ArrowException) as error:
+            raise self._told(error) from None
+
+    def _told(self, error: Exception) -> EngineError:
+        text = str(error)
+        if isinstance(error, duckdb.OutOfMemoryException) or "Out of Memory" in text:
+            return EngineError(
+                f"run the export's statements: they need more than {self._memory_mb} MB of memory, or {self._temp_max_gb} GB"
+                " of temporary files\n    remedy:   allow more with [export] memory_mb or temp_max_gb"
+            )
+        if "o such file" in text or "No files found" in text:
+            return EngineError(
+                "run the export's statements: a segment was moved or deleted meanwhile\n    remedy:   export again"
+            )
+        return EngineError(f"run the export's statements: {text}")
+
+
+def quoted(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"

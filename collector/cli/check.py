@@ -11,6 +11,7 @@ from typing import Any
 
 from collector.audit.key import read_key
 from collector.exports.agreement import agreement_problems
+from collector.exports.enrich import database_problems
 from collector.exports.partners import read_partners
 from collector.ground.clock import now_us
 from collector.ground.errors import ConfigurationError, CorruptError, Problem
@@ -48,11 +49,10 @@ def run(chosen: argparse.Namespace) -> int:
     with ExitStack() as stack:
         try:
             settings = service_settings.load(chosen.config)
-            operations = _read_all(settings)
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pentrap-check-")))
             in_force = settings.data_dir / "rules"
             _borrow_indices(in_force, scratch)
-            digest = compile_operations(operations, scratch)
+            operations, digest = _read_all(settings, scratch)
         except ConfigurationError as error:
             if not chosen.json:
                 raise
@@ -81,10 +81,14 @@ def run(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _read_all(settings: service_settings.Settings) -> list[Operation]:
-    """The operations; partners and an existing key are looked at. Raises ConfigurationError with all problems."""
-    problems: list[Problem] = []
+def _read_all(settings: service_settings.Settings, scratch: Path) -> tuple[list[Operation], str]:
+    """The operations, and the name under which `scratch` has them compiled; everything else is looked at.
+
+    Raises ConfigurationError with all problems.
+    """
+    problems: list[Problem] = database_problems(*settings.databases)
     operations: list[Operation] = []
+    digests: list[str] = []
     for look in (
         lambda: settings.signing_key.exists() and read_key(settings.signing_key),
         lambda: operations.extend(read_operations(settings.operation_files())),
@@ -93,14 +97,19 @@ def _read_all(settings: service_settings.Settings) -> list[Operation]:
             look()
         except ConfigurationError as error:
             problems += error.problems
+    unread = len(problems)
     partners = read_partners(settings.partners_file, problems)
-    if not problems:  # what is missing because it could not be read is told already
+    if not problems[unread:] and operations:  # what is missing because it could not be read is told already
         problems += agreement_problems(
             partners, operations, settings.export.geo_db, str(settings.partners_file)
         )
+    try:
+        digests.append(compile_operations(operations, scratch))
+    except ConfigurationError as error:
+        problems[unread:unread] = error.problems
     if problems:
         raise ConfigurationError(problems)
-    return operations
+    return operations, digests[0]
 
 
 def _borrow_indices(directory: Path, scratch: Path) -> None:

@@ -111,6 +111,13 @@ class Settings:
         return self.file.parent / self.export.signing_key
 
     @property
+    def databases(self) -> tuple[Path | None, Path | None, tuple[Path, ...]]:
+        """The files that addresses are looked up in: AS numbers, countries, marks."""
+        of = self.export
+        asn, geo = (self.file.parent / name if name else None for name in (of.asn_db, of.geo_db))
+        return asn, geo, tuple(self.file.parent / name for name in of.marks)
+
+    @property
     def partners_file(self) -> Path:
         """The file that lists partners; it need not exist where no annex names one."""
         return self.file.parent / self.partners

@@ -160,10 +160,10 @@ def test_l26_figures_of_a_year_come_from_the_orders_alone(site):
 
 
 def test_check_refuses_as_before_and_changes_nothing(site):
-    """Mistakes: exit 2, a list of all problems as JSON: a public suffix, countries without a database of them."""
+    """Mistakes: exit 2, a list of all problems as JSON: a public suffix, an unknown partner, countries without a database."""
     (site.folder / "operations/op.csv").write_text(SCHEDULE_HEADER + "com,f,redirect,r,,\n")
     told = pentrap("check", "--json", "--config", str(site.config))
     problems = json.loads(told.stdout)
     assert told.returncode == 2
-    assert [Path(problem["file"]).name for problem in problems] == ["op.csv", "op.toml"]
-    assert "no geo_db" in problems[1]["found"]
+    assert [Path(problem["file"]).name for problem in problems] == ["op.csv", "op.toml", "op.toml"]
+    assert "no geo_db" in problems[-1]["found"]

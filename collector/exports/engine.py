@@ -18,6 +18,7 @@ from typing import Any, Self
 import duckdb
 import pyarrow as pa
 
+from collector.exports.query import quoted
 from collector.ground.errors import PentrapError
 
 BATCH_ROWS = 1 << 16
@@ -117,8 +118,3 @@ class Engine:
                 "run the export's statements: a segment was moved or deleted meanwhile\n    remedy:   export again"
             )
         return EngineError(f"run the export's statements: {text}")
-
-
-def quoted(text: str) -> str:
-    """A text as SQL writes it."""
-    return "'" + text.replace("'", "''") + "'"

@@ -178,6 +178,11 @@ def lost_segments(data_dir: Path, sensor: str, day: date) -> list[str]:
     return [entry["name"] for entry in marker["segments"] if sizes.get(entry["name"]) != entry["bytes"]]
 
 
+def ranges_of(segments: Iterable[Segment]) -> dict[str, list[Range]]:
+    """By stream, the record numbers that segments hold, in order; what follows one another is one range."""
+    return {stream: _merged(sorted(held)) for stream, held in sorted(_ranges(segments).items())}
+
+
 def _entry(path: Path, segment: Segment) -> dict[str, Any]:
     try:
         footer = pq.read_metadata(path)

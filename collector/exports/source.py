@@ -1,0 +1,140 @@
+"""What a day's export is made from: which segments stand, which sensors have sealed the day, what was set aside.
+
+A day is complete when every expected sensor has its marker. A segment that its marker names and nobody has entered as
+destroyed must be there: a day that lost rows is not exported as if it had them (CorruptError). Segments that come later
+than a publication are found by their names, which are their ranges: a publication's manifest says which records it was made from.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from collector.audit.ledger import Ledger
+from collector.custody.quarantine import DESTROYED, held_days
+from collector.exports.kinds import Entitlement, Kind
+from collector.exports.manifest import Manifest
+from collector.ground.errors import CorruptError
+from collector.segments.catalogue import is_sealed, lost_segments, ranges_of, read_marker, segments_of
+from collector.segments.segment import DAY_PREFIX, QUARANTINE, Segment
+
+Ranges = Mapping[str, Sequence[tuple[int, int]]]
+
+
+class DaySource(NamedTuple):
+    """A day as it stands now."""
+
+    day: date
+    segments: tuple[Segment, ...]
+    sensors: tuple[str, ...]
+    """Those expected, and any other that has segments of the day."""
+    missing: tuple[str, ...]
+    """The expected sensors that have not sealed it."""
+    held: bool
+    """A segment of it is in quarantine and undecided: nothing is exported (law.md L-17)."""
+    destroyed_rows: int
+    """Rows of segments that an officer's decision destroyed."""
+    kernel_dropped: dict[str, int]
+
+    @property
+    def rows(self) -> int:
+        """Rows that stand."""
+        return sum(segment.rows for segment in self.segments)
+
+
+class Due(NamedTuple):
+    """A publication that is to be made: for whom, of what kind, of which segments' rows."""
+
+    entitlement: Entitlement
+    kind: Kind
+    supplement: int
+    segments: tuple[Segment, ...]
+
+
+def read_source(data_dir: Path, day: date, expected: Iterable[str], ledger: Ledger) -> DaySource:
+    """The day as it stands. Raises CorruptError, OSError."""
+    segments = segments_of(data_dir, day)
+    sensors = tuple(sorted({*expected, *(segment.sensor for segment in segments)}))
+    wanted = tuple(expected)
+    missing = tuple(sorted(sensor for sensor in wanted if not is_sealed(data_dir, sensor, day)))
+    destroyed = _destroyed(ledger, day)
+    dropped: dict[str, int] = {"tcp": 0, "udp": 0}
+    for sensor in sensors:
+        if not is_sealed(data_dir, sensor, day):
+            continue
+        for transport, count in read_marker(data_dir, sensor, day)["kernel_dropped"].items():
+            dropped[transport] = dropped.get(transport, 0) + count
+        for name in lost_segments(data_dir, sensor, day):
+            if name not in destroyed:
+                raise _lost(data_dir, day, name, ledger)
+    held = day in held_days(ledger)
+    return DaySource(day, tuple(segments), sensors, missing, held, sum(destroyed.values()), dropped)
+
+
+def due(
+    entitlement: Entitlement,
+    source: DaySource,
+    published: Iterable[Manifest],
+    rows: Mapping[Segment, frozenset[str]],
+) -> Due | None:
+    """What an entitlement is owed of the day, after what was published; None for nothing.
+
+    `rows` says of which orders a segment has any. What is late and has none of the order's changes nothing for it.
+    """
+    before = [
+        manifest
+        for manifest in published
+        if (manifest.order, manifest.date) == (entitlement.order, source.day)
+        and manifest.kind in ("day", "supplement")
+    ]
+    if not before:
+        return Due(entitlement, "day", 0, source.segments)
+    late = tuple(
+        segment
+        for segment in source.segments
+        if not any(_covers(manifest, segment) for manifest in before)
+        and entitlement.order in rows.get(segment, frozenset())
+    )
+    completed = not source.missing and not before[-1].complete
+    if not late and not completed:
+        return None
+    number = 1 + max(manifest.supplement for manifest in before)
+    return Due(entitlement, "supplement", number, late)
+
+
+def records_of(segments: Iterable[Segment]) -> dict[str, tuple[tuple[int, int], ...]]:
+    """The ranges that a manifest names."""
+    return {stream: tuple(ranges) for stream, ranges in ranges_of(segments).items()}
+
+
+def _covers(manifest: Manifest, segment: Segment) -> bool:
+    return any(
+        first <= segment.first and segment.last <= last
+        for first, last in manifest.records.get(segment.stream, ())
+    )
+
+
+def _destroyed(ledger: Ledger, day: date) -> dict[str, int]:
+    """Rows by name of the day's segments that were destroyed out of quarantine."""
+    place = f"{QUARANTINE}/{DAY_PREFIX}{day.isoformat()}/"
+    found: dict[str, int] = {}
+    for name, entry in ledger.deleted.items():
+        if name.startswith(place) and entry.facts["why"] == DESTROYED:
+            file: dict[str, Any] = next(f for f in entry.facts["files"] if f["name"] == name)
+            found[name.removeprefix(place)] = file["rows"]
+    return found
+
+
+def _lost(data_dir: Path, day: date, name: str, ledger: Ledger) -> CorruptError:
+    purged = any(path.endswith(f"/{name}") for path in ledger.deleted)
+    cause = f"{name} " + (
+        "was purged when its time was over"
+        if purged
+        else "is named by the day's marker, and is not there or has another size"
+    )
+    remedy = (
+        "Nothing: what was published of the day stays as it is."
+        if purged
+        else "Restore the segment from a copy; pentrap verify says what is missing"
+    )
+    return CorruptError("export a day", str(data_dir), f"day {day.isoformat()}", cause, remedy)

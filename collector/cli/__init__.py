@@ -11,6 +11,7 @@ import collector
 from collector.cli import (
     check,
     clock,
+    export,
     hold,
     order,
     people,
@@ -24,7 +25,21 @@ from collector.cli import (
 )
 from collector.ground.errors import BusyError, ConfigurationError, CorruptError
 
-VERBS = (serve, check, status, order, people, clock, uninstall, reading, hold, quarantine, purge, verify)
+VERBS = (
+    serve,
+    check,
+    status,
+    order,
+    people,
+    clock,
+    uninstall,
+    reading,
+    export,
+    hold,
+    quarantine,
+    purge,
+    verify,
+)
 
 
 def parser() -> argparse.ArgumentParser:

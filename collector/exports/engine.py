@@ -39,6 +39,7 @@ class Engine:
         """Raises EngineError."""
         self.folder = folder
         self._memory_mb, self._temp_max_gb = memory_mb, temp_max_gb
+        self._staged: dict[str, list[Path]] = {}
         spill = folder / "spill"
         spill.mkdir(mode=0o700)
         config: dict[str, Any] = {
@@ -68,20 +69,30 @@ class Engine:
         if not paths:
             self._connection.register(name, empty.empty_table())
             return
+        self._name(name, paths)
+
+    def stage(self, name: str, statements: Sequence[str]) -> None:
+        """Run statements into files, one after the other, and name their rows in that order."""
+        paths = [self.folder / f"{name}-{number}.parquet" for number in range(len(statements))]
+        for path, statement in zip(paths, statements, strict=True):
+            self.run(
+                f"COPY ({statement}) TO {quoted(str(path))}"
+                f" (FORMAT parquet, COMPRESSION lz4_raw, ROW_GROUP_SIZE {STAGED_GROUP_ROWS})"
+            )
+        self._staged[name] = paths
+        self._name(name, paths)
+
+    def drop(self, name: str) -> None:
+        """Forget what was staged, and delete its files."""
+        for path in self._staged.pop(name, ()):
+            path.unlink()
+        self.run(f"DROP VIEW IF EXISTS {name}")
+
+    def _name(self, name: str, paths: Sequence[Path]) -> None:
         listed = ", ".join(quoted(str(path)) for path in paths)
         self.run(
             f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet([{listed}], hive_partitioning = false)"
         )
-
-    def stage(self, name: str, statement: str) -> Path:
-        """Run a statement into a file of its own, in its order, and name the rows."""
-        path = self.folder / f"{name}.parquet"
-        self.run(
-            f"COPY ({statement}) TO {quoted(str(path))}"
-            f" (FORMAT parquet, COMPRESSION lz4_raw, ROW_GROUP_SIZE {STAGED_GROUP_ROWS})"
-        )
-        self.run(f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet({quoted(str(path))})")
-        return path
 
     def run(self, statement: str) -> None:
         """Run what has no answer. Raises EngineError."""

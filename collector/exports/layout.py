@@ -1,7 +1,7 @@
 """The names of published files (contract: "Publications"); unique over all publications of a partner.
 
-    <date>-<order_id>-<dataset>[-s<N>]-p<NNN>.parquet      OCSF's dataset is network_activity
-    <date>-<report>-<order_id>[-s<N>]-p<NNN>.csv           as Shadowserver's own reports are named
+<date>-<order_id>-<dataset>[-s<N>]-p<NNN>.parquet      OCSF's dataset is network_activity
+<date>-<report>-<order_id>[-s<N>]-p<NNN>.csv           as Shadowserver's own reports are named
 """
 
 from collector.exports.kinds import Labels

@@ -50,7 +50,12 @@ class NativeWriter:
     """Writes one dataset's rows, sorted as they come, into parts."""
 
     def __init__(
-        self, labels: Labels, folder: Path, dataset: Dataset, columns: tuple[str, ...], part_bytes: int = PART_BYTES_MAX
+        self,
+        labels: Labels,
+        folder: Path,
+        dataset: Dataset,
+        columns: tuple[str, ...],
+        part_bytes: int = PART_BYTES_MAX,
     ) -> None:
         """`columns` are those granted, in the dataset's order."""
         whole = SCHEMAS[dataset]

@@ -70,13 +70,8 @@ class Publication(NamedTuple):
 @contextmanager
 def turn(folder: Path) -> Iterator[None]:
     """Wait for the turn in a partner's folder, and keep it. Not to be nested."""
-    files.make_directory(folder)
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, files.FILE_MODE)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with files.locked(folder / LOCK):
         yield
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -42,11 +42,6 @@ def distinct_addresses() -> str:
     return "SELECT DISTINCT src_ip FROM events"
 
 
-def rows_by_order() -> str:
-    """How many rows each order has, whatever its window."""
-    return "SELECT order_id, count(*) FROM events GROUP BY order_id"
-
-
 def of_order(order: str, window: Window, flags: int, *, leave_out: str = "") -> str:
     """One order's rows within its window, with what is known of their addresses; unsorted.
 
@@ -54,11 +49,7 @@ def of_order(order: str, window: Window, flags: int, *, leave_out: str = "") -> 
     """
     columns = [f"a.{name}" if name in KNOWN_OF_ADDRESS else f"e.{name}" for name in EVENTS.names]
     columns += ["a.place", *(f"a.within_{number}" for number in range(flags))]
-    conditions = [
-        f"e.order_id = {quoted(order)}",
-        f"e.timestamp >= {moment(window.starts_us)}",
-        f"e.timestamp < {moment(window.ends_us)}",
-    ]
+    conditions = [_covered(order, window)]
     if leave_out:
         conditions.append(
             f"NOT EXISTS (SELECT 1 FROM {leave_out} w WHERE w.stream = e.stream AND w.record = e.record)"
@@ -69,6 +60,12 @@ def of_order(order: str, window: Window, flags: int, *, leave_out: str = "") -> 
     )
 
 
+def rows_of_no_order(orders: Iterable[tuple[str, Window]]) -> str:
+    """How many rows belong to none of the orders, or lie outside its window."""
+    covered = " OR ".join(f"({_covered(order, window)})" for order, window in orders)
+    return f"SELECT count(*) FROM events e WHERE NOT ({covered or 'false'})"
+
+
 def in_order(statement: str, by: str = IN_ORDER) -> str:
     """The rows of a statement, sorted."""
     return f"SELECT * FROM ({statement}) ORDER BY {by}"
@@ -77,12 +74,13 @@ def in_order(statement: str, by: str = IN_ORDER) -> str:
 def hosts(ordered: str, first_place: int, last_place: int, flags: int) -> str:
     """One row per src_ip, family, transport, dst_port, application and order, for a slice of the addresses; sorted.
 
-    By slices because an address's rows stand together: memory is that of a slice, whatever the day's size.
+    By slices because an address's rows stand together: memory is that of a slice, whatever the day's size. `place` stands for
+    the address among the keys: a number is grouped twice as fast as a text.
     """
-    keys = ("src_ip", "family", "transport", "dst_port", "application", "order_id")
+    keys = ("place", "family", "transport", "dst_port", "application", "order_id")
     latest = ("src_port", "dst_ip", "domain", "source_trust", "infection")
     counted = ("first_seen", "last_seen", "check_ins", "active_hours", "src_ports", "domains")
-    of_address = (*KNOWN_OF_ADDRESS, "place", *(f"within_{number}" for number in range(flags)))
+    of_address = ("src_ip", *KNOWN_OF_ADDRESS, *(f"within_{number}" for number in range(flags)))
     packed = ", ".join(f"{quoted(name)}: {name}" for name in latest)
     return f"""
         SELECT {", ".join((*keys, *counted, *of_address))}, {", ".join(f"latest.{name} AS {name}" for name in latest)}
@@ -143,7 +141,8 @@ def records_in(ranges: Ranges) -> str:
 def outcomes(relation: str, predicates: Sequence[tuple[str, str]]) -> str:
     """What becomes of an order's rows: delivered, unknown_country, filtered; then the rows of each partner.
 
-    `predicates` are `given` and `not_known` of each entitlement. One row of counts: the second equation, counted and not inferred.
+    `predicates` are `given` and `not_known` of each entitlement. One row of counts:
+    the second equation, counted and not inferred.
     """
     delivered = " OR ".join(f"({one})" for one, _ in predicates)
     unknown = " OR ".join(f"({other})" for _, other in predicates)
@@ -163,6 +162,13 @@ def moment(us: int) -> str:
 def quoted(text: str) -> str:
     """A text as SQL writes it."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def _covered(order: str, window: Window) -> str:
+    return (
+        f"e.order_id = {quoted(order)} AND e.timestamp >= {moment(window.starts_us)}"
+        f" AND e.timestamp < {moment(window.ends_us)}"
+    )
 
 
 def _within(flag: int | None) -> str:

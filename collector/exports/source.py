@@ -2,10 +2,10 @@
 
 A day is complete when every expected sensor has its marker. A segment that its marker names and nobody has entered as
 destroyed must be there: a day that lost rows is not exported as if it had them (CorruptError). Segments that come later
-than a publication are found by their names, which are their ranges: a publication's manifest says which records it was made from.
+than a publication are found by their names, which are their ranges: a manifest says which records it was made from.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,7 +52,7 @@ class Due(NamedTuple):
 
 
 def read_source(data_dir: Path, day: date, expected: Iterable[str], ledger: Ledger) -> DaySource:
-    """The day as it stands. Raises CorruptError, OSError."""
+    """The day as it stands; whether it is whole, `check_whole` says. Raises CorruptError, OSError."""
     segments = segments_of(data_dir, day)
     sensors = tuple(sorted({*expected, *(segment.sensor for segment in segments)}))
     wanted = tuple(expected)
@@ -64,22 +64,30 @@ def read_source(data_dir: Path, day: date, expected: Iterable[str], ledger: Ledg
             continue
         for transport, count in read_marker(data_dir, sensor, day)["kernel_dropped"].items():
             dropped[transport] = dropped.get(transport, 0) + count
-        for name in lost_segments(data_dir, sensor, day):
-            if name not in destroyed:
-                raise _lost(data_dir, day, name, ledger)
     held = day in held_days(ledger)
     return DaySource(day, tuple(segments), sensors, missing, held, sum(destroyed.values()), dropped)
+
+
+def check_whole(data_dir: Path, source: DaySource, ledger: Ledger) -> None:
+    """Every segment that a marker names stands, or was destroyed by an entry. Raises CorruptError."""
+    destroyed = _destroyed(ledger, source.day)
+    for sensor in set(source.sensors) - set(source.missing):
+        if not is_sealed(data_dir, sensor, source.day):
+            continue
+        for name in lost_segments(data_dir, sensor, source.day):
+            if name not in destroyed:
+                raise _lost(data_dir, source.day, name, ledger)
 
 
 def due(
     entitlement: Entitlement,
     source: DaySource,
     published: Iterable[Manifest],
-    rows: Mapping[Segment, frozenset[str]],
+    orders_of: Callable[[Segment], frozenset[str]],
 ) -> Due | None:
     """What an entitlement is owed of the day, after what was published; None for nothing.
 
-    `rows` says of which orders a segment has any. What is late and has none of the order's changes nothing for it.
+    `orders_of` says of which orders a segment has rows. One that came late without any of the order's changes nothing for it.
     """
     before = [
         manifest
@@ -93,7 +101,7 @@ def due(
         segment
         for segment in source.segments
         if not any(_covers(manifest, segment) for manifest in before)
-        and entitlement.order in rows.get(segment, frozenset())
+        and entitlement.order in orders_of(segment)
     )
     completed = not source.missing and not before[-1].complete
     if not late and not completed:

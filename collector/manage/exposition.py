@@ -5,7 +5,7 @@ No label holds an address, a domain, a docket, a court or an agency (law.md L-30
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -186,10 +186,11 @@ class Exposition:
         yield build
 
 
-def registry(board: Board, snapshot: Callable[[], Snapshot]) -> CollectorRegistry:
-    """A registry with our metrics and the clerk's own process metrics."""
+def registry(board: Board, snapshot: Callable[[], Snapshot], *others: Any) -> CollectorRegistry:
+    """A registry with our metrics, those of `others` (each with `collect`) and the clerk's own process metrics."""
     made = CollectorRegistry(auto_describe=False)
-    made.register(Exposition(board, snapshot))
+    for one in (Exposition(board, snapshot), *others):
+        made.register(one)
     ProcessCollector(registry=made)
     return made
 

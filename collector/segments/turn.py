@@ -6,8 +6,6 @@ A day's marker names what stands in two folders, so nothing may move between the
 needs no turn: a segment is named by its range and appears whole.
 """
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,10 +19,5 @@ LOCK = "lock"
 @contextmanager
 def turn(data_dir: Path) -> Iterator[None]:
     """Wait for the turn and keep it. Not to be nested."""
-    files.make_directory(data_dir / FOLDER)
-    descriptor = os.open(data_dir / FOLDER / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, files.FILE_MODE)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with files.locked(data_dir / FOLDER / LOCK):
         yield
-    finally:
-        os.close(descriptor)

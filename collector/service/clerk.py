@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,13 @@ from collector.ground.errors import ConfigurationError, CorruptError
 from collector.intake.sockets import connections_dropped
 from collector.journal.format import MICROSECONDS_A_DAY
 from collector.manage.app import application
+from collector.manage.deliveries import Deliveries
 from collector.manage.exposition import OrderClock, Snapshot, registry
 from collector.manage.settings import is_loopback, split_address
 from collector.orders.docket import read_operations
 from collector.orders.rules import Rules
 from collector.service import loader
+from collector.service.daily import DailyExport
 from collector.service.notices import NoticeCounts, notice_name
 from collector.service.sealer import Sealer
 from collector.service.settings import Settings
@@ -64,6 +67,8 @@ class Clerk:
         self._day = now_us() // MICROSECONDS_A_DAY
         self._purged_day = -1
         deadline_us = int(settings.intake.head_deadline_seconds * 1e6)
+        self.deliveries = Deliveries()
+        self.daily = DailyExport(settings, self.deliveries, log)
         self.sealer = Sealer(settings.data_dir, settings.sensor, installed_us, deadline_us, board, log)
 
     def _read_rules(self) -> Rules:
@@ -86,6 +91,13 @@ class Clerk:
             self._keep_records(now, stopping=stopping)
         except (OSError, CorruptError) as error:
             self._log.error("audit_interrupted", place=logs.place(error))
+        try:
+            if stopping:
+                self.daily.stop()
+            else:
+                self.daily.look(datetime.fromtimestamp(now / 1e6, UTC))
+        except OSError as error:
+            self._log.error("export_not_started", place=logs.place(error), errno=error.errno)
         return left
 
     def _keep_records(self, now: int, *, stopping: bool) -> None:
@@ -211,7 +223,7 @@ async def _live(
     guarded = manage.token_file and not is_loopback(manage.listen)
     token = (settings.file.parent / Path(manage.token_file)).read_text().strip() if guarded else ""
     runner = web.AppRunner(
-        application(registry(board, clerk.snapshot), clerk.readiness, token),
+        application(registry(board, clerk.snapshot, clerk.deliveries), clerk.readiness, token),
         access_log=None,
         handle_signals=False,
     )

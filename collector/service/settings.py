@@ -61,6 +61,10 @@ class ExportSettings(Table):
     asn_db: str = Field(default="", description="an .mmdb file with autonomous system numbers")
     geo_db: str = Field(default="", description="an .mmdb file with countries")
     marks: list[str] = Field(default=[], description="CSV files network,mark,source,as_of")
+    unfinished_days: bool = Field(
+        default=False,
+        description="true for demonstrations only: `pentrap export` publishes a day that is not over, as incomplete",
+    )
     signing_key: str = Field(default="signing.key", description="an Ed25519 key in OpenSSH form")
     store: Literal[""] = Field(default="", description='"": data_dir; nothing else is implemented')
 

@@ -1,7 +1,7 @@
 """One table of a day's distinct addresses: everything about a row that follows from its source address alone.
 
     src_ip       text, as the segments have it
-    place        int32; rank in network order, IPv4 before IPv6: what exports are sorted by
+    place        int32; rank in network order, IPv4 as ::ffff:0:0/96 and so before every global IPv6: what exports sort by
     src_asn      int64, null     from asn_db
     src_geo      string, null    from geo_db
     mark         string, null    from `marks`
@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from collector.exports.enrich import Enrichment, Found, Span, number_of
+from collector.exports.enrich import Enrichment, Found, Span, spans_of
 from collector.ground.record import IPV4_PREFIX
 
 Numbers = npt.NDArray[Any]
@@ -58,8 +58,8 @@ def within(keys: Numbers, networks: Iterable[str]) -> npt.NDArray[np.bool_]:
     """Which of the sorted addresses lie in one of the networks."""
     found = np.zeros(len(keys), dtype=np.bool_)
     for network in networks:
-        first, last = number_of(network)
-        found[_before(keys, first) : _before(keys, last + 1)] = True
+        for first, last in spans_of(network):
+            found[_before(keys, first) : _before(keys, last + 1)] = True
     return found
 
 

@@ -30,6 +30,7 @@ MARKS_HEADER = ["network", "mark", "source", "as_of"]
 IPV4_BITS_OFFSET = 96
 """An IPv4 network of n bits is one of n + 96 among IPv4-mapped addresses (RFC 4291 2.5.5.2)."""
 IPV4_MAPPED = 0xFFFF << 32
+IPV4_MAPPED_LAST = IPV4_MAPPED | 0xFFFF_FFFF
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _AS_NUMBER_MAX = (1 << 32) - 1
 
@@ -82,11 +83,22 @@ def enrichment(asn_db: Path | None, geo_db: Path | None, marks: Sequence[Path]) 
         yield Enrichment(finds[0], finds[1], tuple(flattened(networks)), tuple(databases))
 
 
-def number_of(network: str) -> tuple[int, int]:
-    """First and last address of a network as numbers of 128 bits. Raises ValueError."""
+def spans_of(network: str) -> list[tuple[int, int]]:
+    """First and last addresses of a network as numbers of 128 bits. Raises ValueError.
+
+    Two spans for an IPv6 network so wide that IPv4-mapped addresses lie in it: "::/1" means no IPv4 address.
+    """
     parsed = ip_network(network)
     first, last = int(parsed.network_address), int(parsed.broadcast_address)
-    return (first + IPV4_MAPPED, last + IPV4_MAPPED) if parsed.version == 4 else (first, last)
+    if parsed.version == 4:
+        return [(first + IPV4_MAPPED, last + IPV4_MAPPED)]
+    if first <= IPV4_MAPPED and last >= IPV4_MAPPED_LAST:
+        return [
+            (begins, ends)
+            for begins, ends in ((first, IPV4_MAPPED - 1), (IPV4_MAPPED_LAST + 1, last))
+            if begins <= ends
+        ]
+    return [(first, last)]
 
 
 def in_database(stack: ExitStack, path: Path, read: Callable[[Any], Any]) -> Found:
@@ -97,11 +109,14 @@ def in_database(stack: ExitStack, path: Path, read: Callable[[Any], Any]) -> Fou
     def find(address: int) -> tuple[Any, int]:
         ipv4 = address >> 32 == 0xFFFF
         if only_ipv4 and not ipv4:
-            return None, (1 << 128) - 1
+            return None, IPV4_MAPPED - 1 if address < IPV4_MAPPED else (1 << 128) - 1
         asked = str(IPv6Address(address)) if not ipv4 else _dotted(address)
         record, length = reader.get_with_prefix_len(asked)
         bits = (32 if ipv4 else 128) - length
-        return read(record) if record is not None else None, address | ((1 << max(bits, 0)) - 1)
+        last = address | ((1 << max(bits, 0)) - 1)
+        if address < IPV4_MAPPED:
+            last = min(last, IPV4_MAPPED - 1)  # what is said of a wide IPv6 network is not said of IPv4
+        return read(record) if record is not None else None, last
 
     return find
 
@@ -155,12 +170,12 @@ def read_marks(path: Path, problems: list[Problem]) -> list[Marked]:
                     continue
                 try:
                     datetime.fromisoformat(as_of)
-                    first, last = number_of(network)
+                    spans = spans_of(network)
                 except ValueError:
                     expected = 'a network as "192.0.2.0/24" and a date as "2026-11-01"'
                     problems.append(_marks_problem(name, rows.line_num, "something else", expected))
                     continue
-                found.append(Marked(first, last, mark))
+                found += [Marked(first, last, mark) for first, last in spans]
     except OSError as error:
         problems.append(
             Problem(name, "the file", error.strerror or "unreadable", "a CSV file", "correct [export] marks")

@@ -7,7 +7,7 @@ from collector.exports.kinds import Labels
 from collector.segments.write import PRODUCER
 
 
-def metadata_of(labels: Labels, dataset: str, schema_version: int) -> dict[bytes, bytes]:
+def metadata_of(labels: Labels, dataset: str, schema_version: int) -> dict[str, str]:
     """Keys `pentrap.*`, as segments have them."""
     said = {
         "dataset": dataset,
@@ -20,4 +20,4 @@ def metadata_of(labels: Labels, dataset: str, schema_version: int) -> dict[bytes
         "partner": labels.partner,
         "producer": PRODUCER,
     }
-    return {f"pentrap.{key}".encode(): value.encode() for key, value in said.items()}
+    return {f"pentrap.{key}": value for key, value in said.items()}

@@ -60,9 +60,8 @@ class NativeWriter:
         """`columns` are those granted, in the dataset's order."""
         whole = SCHEMAS[dataset]
         self._labels, self._folder, self._dataset = labels, folder, dataset
-        self._schema = pa.schema([whole.field(name) for name in columns]).with_metadata(
-            metadata_of(labels, dataset, SCHEMA_VERSION)
-        )
+        self._schema = pa.schema([whole.field(name) for name in columns])
+        self._said = metadata_of(labels, dataset, SCHEMA_VERSION)
         self._part_bytes = part_bytes
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
@@ -123,6 +122,7 @@ class NativeWriter:
             dictionary_pagesize_limit=DICTIONARY_BYTES_MAX,
             store_schema=False,  # plain Parquet types, whatever Arrow had in memory
         )
+        self._parquet.add_key_value_metadata(self._said)
 
     def _end_part(self) -> None:
         if self._parquet is None or self._file is None:

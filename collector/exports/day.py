@@ -37,7 +37,7 @@ from collector.exports.engine import Engine
 from collector.exports.enrich import Enrichment
 from collector.exports.equation import Counted, count, flags_of
 from collector.exports.kinds import Entitlement, Labels, Made, WrittenFile
-from collector.exports.manifest import CheckIns, Clock, Contents, File
+from collector.exports.manifest import Contents, File
 from collector.exports.publication import FOLDER, publications, publish, stage
 from collector.exports.source import DaySource, Due, check_whole, due, read_source, records_of
 from collector.exports.writing import write_files
@@ -88,14 +88,6 @@ class Outcome:
     """None where nothing was owed."""
 
 
-@dataclass(frozen=True)
-class DayFacts:
-    """What manifests say of the day beside its rows."""
-
-    checkins: CheckIns | None = None
-    clock: Clock = field(default_factory=lambda: Clock(source="kernel", largest_offset_us=None, steps=0))
-
-
 def export_day(
     means: Means,
     log: AuditLog,
@@ -105,7 +97,6 @@ def export_day(
     now_us: int,
     partner: str = "",
     incomplete: bool = False,
-    facts: DayFacts | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> Outcome:
     """Publish what is owed of a day: to one partner, or to all.
@@ -128,9 +119,7 @@ def export_day(
             engine_folder = folder / "engine"
             engine_folder.mkdir(mode=files.DIRECTORY_MODE)
             with Engine(engine_folder, means.memory_mb, means.temp_max_gb) as engine:
-                run = _Run(
-                    means, log, source, windows, flags_of(concerned), engine, now_us, facts or DayFacts()
-                )
+                run = _Run(means, log, source, windows, flags_of(concerned), engine, now_us)
                 run.name_relations()
                 outcome.counted = count(engine, source, concerned, windows, run.flags)
                 run.follow(progress, owed, outcome.counted)
@@ -216,10 +205,9 @@ class _Run:
         flags: Mapping[tuple[str, ...], int],
         engine: Engine,
         now_us: int,
-        facts: DayFacts,
     ) -> None:
         self._means, self._log, self._source, self._windows = means, log, source, windows
-        self.flags, self._engine, self._now_us, self._facts = flags, engine, now_us, facts
+        self.flags, self._engine, self._now_us = flags, engine, now_us
         self._done, self._total = 0, 1
         self._progress: Progress = _silent
 
@@ -310,10 +298,10 @@ class _Run:
             missing_sensors=source.missing,
             files=tuple(map(File.of, written)),
             records=records_of(one.segments),
-            checkins=self._facts.checkins,
+            checkins=source.checkins,
             rows=counted.rows,
             kernel_dropped={"tcp": source.kernel_dropped["tcp"], "udp": source.kernel_dropped["udp"]},
-            clock=self._facts.clock,
+            clock=source.clock,
             databases=self._means.enrichment.databases,
             version=collector.__version__,
             revision=self._means.revision,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from collector.audit.ledger import Ledger
 from collector.custody.quarantine import DESTROYED, held_days
 from collector.exports.kinds import Entitlement, Kind
-from collector.exports.manifest import Manifest
+from collector.exports.manifest import CheckIns, Clock, Manifest
 from collector.ground.errors import CorruptError
 from collector.segments.catalogue import is_sealed, lost_segments, ranges_of, read_marker, segments_of
 from collector.segments.segment import DAY_PREFIX, QUARANTINE, Segment
@@ -35,6 +35,9 @@ class DaySource(NamedTuple):
     destroyed_rows: int
     """Rows of segments that an officer's decision destroyed."""
     kernel_dropped: dict[str, int]
+    checkins: CheckIns | None
+    """The first equation over all expected sensors; None where one of them does not know its own, or has not sealed."""
+    clock: Clock
 
     @property
     def rows(self) -> int:
@@ -58,14 +61,47 @@ def read_source(data_dir: Path, day: date, expected: Iterable[str], ledger: Ledg
     wanted = tuple(expected)
     missing = tuple(sorted(sensor for sensor in wanted if not is_sealed(data_dir, sensor, day)))
     destroyed = _destroyed(ledger, day)
-    dropped: dict[str, int] = {"tcp": 0, "udp": 0}
-    for sensor in sensors:
-        if not is_sealed(data_dir, sensor, day):
-            continue
-        for transport, count in read_marker(data_dir, sensor, day)["kernel_dropped"].items():
-            dropped[transport] = dropped.get(transport, 0) + count
+    markers = [read_marker(data_dir, sensor, day) for sensor in sensors if is_sealed(data_dir, sensor, day)]
     held = day in held_days(ledger)
-    return DaySource(day, tuple(segments), sensors, missing, held, sum(destroyed.values()), dropped)
+    return DaySource(
+        day,
+        tuple(segments),
+        sensors,
+        missing,
+        held,
+        sum(destroyed.values()),
+        {name: sum(one["kernel_dropped"].get(name, 0) for one in markers) for name in ("tcp", "udp")},
+        None if missing else _checkins([one.get("checkins") for one in markers]),
+        _clock([one.get("clock") for one in markers]),
+    )
+
+
+def _checkins(stated: Sequence[dict[str, Any] | None]) -> CheckIns | None:
+    """The sensors' equations added up."""
+    known = [one for one in stated if one is not None]
+    if not known or len(known) < len(stated):
+        return None
+    fates: dict[str, int] = {}
+    for one in known:
+        for fate, count in one["fates"].items():
+            fates[fate] = fates.get(fate, 0) + count
+    return CheckIns(
+        accepted=sum(one["accepted"] for one in known), open=sum(one["open"] for one in known), fates=fates
+    )
+
+
+def _clock(stated: Sequence[dict[str, Any] | None]) -> Clock:
+    """The worst that a sensor says of its clock."""
+    known = [one for one in stated if one is not None]
+    if not known or len(known) < len(stated):
+        return Clock(source="not known", largest_offset_us=None, steps=0)
+    synchronised = all(one["synchronised"] for one in known)
+    offsets = [one["largest_offset_us"] for one in known if one["largest_offset_us"] is not None]
+    return Clock(
+        source="the kernel's, synchronised" if synchronised else "the kernel's, not synchronised",
+        largest_offset_us=max(offsets) if offsets and synchronised else None,
+        steps=sum(one["steps"] for one in known),
+    )
 
 
 def check_whole(data_dir: Path, source: DaySource, ledger: Ledger) -> None:

@@ -9,6 +9,7 @@ the kernel's own word on synchronisation counts too (adjtimex(2), status STA_UNS
 import ctypes
 import os
 import time
+from typing import NamedTuple
 
 STEP_NS = 1_000_000_000
 """A difference of more than this between the two clocks' advance is a step."""
@@ -16,6 +17,7 @@ UNSURE_NS = 60_000_000_000
 """How long recording pauses after the last step."""
 
 _STA_UNSYNC = 0x0040
+_STA_NANO = 0x2000
 _TIME_ERROR = 5
 
 
@@ -41,13 +43,28 @@ class _Timex(ctypes.Structure):
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def kernel_synchronised() -> bool:
-    """Whether the kernel says that its clock follows a reference."""
+class KernelClock(NamedTuple):
+    """What the kernel says of its clock."""
+
+    synchronised: bool
+    """Whether it follows a reference."""
+    offset_us: int
+    """How far it is from that reference, as far as the kernel is told; microseconds."""
+
+
+def kernel_clock() -> KernelClock:
+    """Ask it (adjtimex(2), which changes nothing with modes 0). Raises OSError."""
     timex = _Timex(modes=0)
     state = _libc.adjtimex(ctypes.byref(timex))
     if state < 0:
         raise OSError(ctypes.get_errno(), "adjtimex: " + os.strerror(ctypes.get_errno()))
-    return state != _TIME_ERROR and not timex.status & _STA_UNSYNC
+    synchronised = state != _TIME_ERROR and not timex.status & _STA_UNSYNC
+    return KernelClock(synchronised, timex.offset // 1000 if timex.status & _STA_NANO else timex.offset)
+
+
+def kernel_synchronised() -> bool:
+    """Whether the kernel says that its clock follows a reference. Raises OSError."""
+    return kernel_clock().synchronised
 
 
 class ClockWatch:

@@ -14,6 +14,7 @@ dead worker and count the dead twice.
 """
 
 import mmap
+import time
 from bisect import bisect_left
 from itertools import accumulate
 from struct import Struct
@@ -138,6 +139,8 @@ class Board:
     """All pages, in one shared mapping made before the processes are: workers, then the retired, then the clerk."""
 
     def __init__(self, workers: int) -> None:
+        self.run = time.time_ns() // 1000
+        """When this board was made, microseconds since 1970: names the run of `serve` whose counts it holds."""
         size = -(-PAGE_SIZE // 64) * 64
         notices = workers * NOTICE_CELLS * 8
         self._mapping = mmap.mmap(-1, 64 + (workers + 2) * size + notices)

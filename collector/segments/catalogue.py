@@ -14,7 +14,9 @@ their own marker.
      "segments": [{"name": …, "rows": 51000, "bytes": 702731, "sha256": …}, …],        by name
      "quarantined": [],                                        the same of those set aside before the seal
      "streams": {"sinkhole-1.0.1795305600000000": {"ranges": [[0, 50999]], "gaps": []}, …},
-     "kernel_dropped": {"tcp": 0, "udp": 0}}
+     "kernel_dropped": {"tcp": 0, "udp": 0},
+     "checkins": {"accepted": 51020, "open": 0, "fates": {"recorded": 51000, …}},              null: not known whole
+     "clock": {"synchronised": true, "largest_offset_us": 120, "steps": 0}}                    null: not known
 
 Ranges are record numbers, both ends inclusive. A stream counts from 0, so whatever a stream's segments leave
 out below its last record is a gap: records that a crash or rot took. Records after the last one cannot be
@@ -103,13 +105,21 @@ def is_sealed(data_dir: Path, sensor: str, day: date) -> bool:
 
 
 def seal_day(
-    data_dir: Path, sensor: str, day: date, *, sealed_at: datetime, kernel_dropped: Mapping[str, int]
+    data_dir: Path,
+    sensor: str,
+    day: date,
+    *,
+    sealed_at: datetime,
+    kernel_dropped: Mapping[str, int],
+    checkins: Mapping[str, Any] | None = None,
+    clock: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the marker of a day whose records are all in segments; one that stands already is left as it is.
 
-    `sealed_at` is aware; `kernel_dropped` counts by transport what the kernel dropped before us on that day.
-    Reads every segment once. Only in its `turn`. Raises CorruptError where a segment does not hold the rows that its name
-    promises, or two hold the same record.
+    `sealed_at` is aware; `kernel_dropped` counts by transport what the kernel dropped before us on that day;
+    `checkins` and `clock` are the day's first equation and what is known of its clock, as the marker has them, None where
+    that is not known. Reads every segment once. Only in its `turn`. Raises CorruptError where a segment does not hold the
+    rows that its name promises, or two hold the same record.
     """
     target = marker_path(data_dir, sensor, day)
     if target.exists():
@@ -129,6 +139,8 @@ def seal_day(
         "quarantined": [_entry(segment.path_aside(data_dir), segment) for segment in aside],
         "streams": _streams(data_dir, day, segments, aside),
         "kernel_dropped": dict(sorted(kernel_dropped.items())),
+        "checkins": checkins,
+        "clock": clock,
     }
     files.make_directory(target.parent)
     files.publish_bytes(target, (json.dumps(marker, indent=1, ensure_ascii=True) + "\n").encode("ascii"))

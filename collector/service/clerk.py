@@ -25,12 +25,14 @@ from collector.journal.format import MICROSECONDS_A_DAY
 from collector.manage.app import application
 from collector.manage.deliveries import Deliveries
 from collector.manage.exposition import OrderClock, Snapshot, registry
+from collector.manage.pull_counts import PullCounts
 from collector.manage.settings import is_loopback, split_address
 from collector.orders.docket import read_operations
 from collector.orders.rules import Rules
 from collector.service import loader
 from collector.service.daily import DailyExport
 from collector.service.notices import NoticeCounts, notice_name
+from collector.service.pulling import Pulling
 from collector.service.sealer import Sealer
 from collector.service.settings import Settings
 
@@ -83,7 +85,7 @@ class Clerk:
         """One round; how many journals are left. A disk that refuses must not take the management plane along."""
         now = now_us()
         try:
-            left = self.sealer.work(now)
+            left = self.sealer.work(now, stopping=stopping)
         except OSError as error:
             self._log.error("sealing_interrupted", place=logs.place(error), errno=error.errno)
             left = 1
@@ -215,15 +217,22 @@ async def _live(
     log: Any,
 ) -> int:
     clerk = Clerk(settings, board, installed_us, log)
+    counts = PullCounts()
+    pulling = Pulling(settings, counts, log)
     stopping = asyncio.Event()
+
+    def reload() -> None:
+        clerk.reload()
+        pulling.reload()
+
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
-    loop.add_signal_handler(signal.SIGHUP, clerk.reload)
+    loop.add_signal_handler(signal.SIGHUP, reload)
     process.take_signals()
     manage = settings.manage
     guarded = manage.token_file and not is_loopback(manage.listen)
     token = (settings.file.parent / Path(manage.token_file)).read_text().strip() if guarded else ""
     runner = web.AppRunner(
-        application(registry(board, clerk.snapshot, clerk.deliveries), clerk.readiness, token),
+        application(registry(board, clerk.snapshot, clerk.deliveries, counts), clerk.readiness, token),
         access_log=None,
         handle_signals=False,
     )
@@ -235,6 +244,7 @@ async def _live(
     while not stopping.is_set():
         began = time.monotonic()
         board.clerk.counts[CELL["kernel_dropped_tcp"]] = connections_dropped() - connections_before
+        await pulling.look()
         await asyncio.to_thread(clerk.work)
         board.clerk.publish()
         spent = time.monotonic() - began
@@ -242,6 +252,7 @@ async def _live(
             await asyncio.wait_for(stopping.wait(), max(LOOK_SECONDS, spent))
         except TimeoutError:
             continue
+    await pulling.stop()
     left = await asyncio.to_thread(clerk.work, stopping=True)
     board.clerk.publish()
     await runner.cleanup()

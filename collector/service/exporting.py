@@ -15,7 +15,7 @@ from collector.audit.key import read_key
 from collector.audit.ledger import Ledger
 from collector.audit.log import AuditLog, read_entries
 from collector.exports.agreement import agreement_problems
-from collector.exports.day import DayFacts, ExportError, Means, Outcome, export_day
+from collector.exports.day import ExportError, Means, Outcome, export_day
 from collector.exports.enrich import enrichment
 from collector.exports.kinds import Entitlement
 from collector.exports.partners import entitlements, read_partners
@@ -119,7 +119,6 @@ class Exporter:
             now_us=moment,
             partner=partner,
             incomplete=allowed,
-            facts=DayFacts(),
             progress=progress,
         )
 

@@ -4,15 +4,13 @@ Every step may be repeated after a crash: a segment is named by its range, so th
 same rows. A journal that does not verify everywhere gives what it has, and is kept beside as `.damaged`.
 """
 
-import contextlib
-import json
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from collector.ground import files, logs
-from collector.ground.codes import Transport
+from collector.ground.clock import now_us
 from collector.ground.counters import CELL, Board
 from collector.ground.errors import CorruptError
 from collector.journal.format import HEADER_SIZE, MICROSECONDS_A_DAY, decode_header, read_journal
@@ -21,6 +19,7 @@ from collector.orders.rules import Rules
 from collector.segments.catalogue import is_sealed, seal_day
 from collector.segments.turn import turn
 from collector.segments.write import write_segments
+from collector.service.day_counts import DayCounts
 
 SETTLE_US = 15_000_000
 """How long after midnight the day before may be sealed at the earliest: later than intake rolls its streams."""
@@ -46,11 +45,11 @@ class Sealer:
         self._board = board
         self._log = log
         self._rules = lru_cache(maxsize=RULES_KEPT)(lambda digest: Rules.load(data_dir / "rules", digest))
-        self._drops = _DropsByDay(data_dir / "kernel-drops.json", board)
+        self._counts = DayCounts(data_dir / "day-counts.json", board, now_us())
 
-    def work(self, now_us: int) -> int:
+    def work(self, now_us: int, *, stopping: bool = False) -> int:
         """Convert every sealed journal and seal every day that is over; how many journals are left."""
-        self._drops.note(now_us)
+        self._counts.note(now_us, stopping=stopping)
         left = 0
         for path, name in list_journals(self._journals):
             if name.last is None or not self._convert(path, name):
@@ -119,7 +118,7 @@ class Sealer:
                             self._sensor,
                             day,
                             sealed_at=datetime.fromtimestamp(now_us / 1e6, UTC),
-                            kernel_dropped=self._drops.of(day),
+                            **self._counts.of(day),
                         )
                 except (CorruptError, OSError) as error:
                     self._log.error("day_not_sealed", day=day.isoformat(), place=logs.place(error))
@@ -136,46 +135,3 @@ class Sealer:
             except (CorruptError, OSError):
                 continue
         return days
-
-
-class _DropsByDay:
-    """What the kernel dropped, by UTC day, kept in a small file so that a restart of the clerk forgets nothing."""
-
-    def __init__(self, path: Path, board: Board) -> None:
-        self._path = path
-        self._board = board
-        self._days: dict[str, dict[str, int]] = {}
-        if path.exists():
-            self._days = json.loads(path.read_text())
-        self._unsaved = False
-        self._last = self._read()
-
-    def note(self, now_us: int) -> None:
-        """Add what was dropped since the last look to today."""
-        now = self._read()
-        fresh = {name: max(0, now[name] - self._last[name]) for name in now}
-        self._last = now
-        if any(fresh.values()):
-            self._add(fresh, now_us)
-        if self._unsaved:
-            with contextlib.suppress(OSError):  # a full disk: kept in memory, written at a later look
-                files.publish_bytes(self._path, json.dumps(self._days, sort_keys=True).encode())
-                self._unsaved = False
-
-    def _add(self, fresh: dict[str, int], now_us: int) -> None:
-        day = (_EPOCH + timedelta(days=now_us // MICROSECONDS_A_DAY)).isoformat()
-        today = self._days.setdefault(day, {})
-        for name, count in fresh.items():
-            today[name] = today.get(name, 0) + count
-        self._unsaved = True
-
-    def of(self, day: date) -> dict[str, int]:
-        """The counts of one day by transport."""
-        return self._days.get(day.isoformat(), {transport.name.lower(): 0 for transport in Transport})
-
-    def _read(self) -> dict[str, int]:
-        counts = self._board.total()
-        return {
-            transport.name.lower(): counts[CELL[f"kernel_dropped_{transport.name.lower()}"]]
-            for transport in Transport
-        }

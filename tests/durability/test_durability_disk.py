@@ -84,7 +84,7 @@ def test_a_full_disk_takes_neither_the_clerk_nor_the_collector_along(tmp_path: P
             assert checks_in(collector.port, host=b"evil-one.com")
             fates = collector.fates()
             assert fates.get("suppressed_window") == 1, fates
-            assert f'"udp": {int(drops)}' in (collector.data / "kernel-drops.json").read_text()
+            assert f'"udp": {int(drops)}' in (collector.data / "day-counts.json").read_text()
             assert collector.stop() == 0
             assert len(rows_of(collector.data)) == fates.get("recorded", 0)
             assert journals_left(collector.data) == []

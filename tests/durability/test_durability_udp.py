@@ -28,9 +28,8 @@ def test_a_burst_within_the_receive_buffer_is_recorded_whole(tmp_path: Path) -> 
         burst(collector.udp_port)
         fates = collector.settled_fates(BURST)
         assert collector.stop() == 0
-    dropped = json.loads((collector.data / "kernel-drops.json").read_text()) if (
-        collector.data / "kernel-drops.json").exists() else {}  # fmt: skip
-    lost = sum(day.get("udp", 0) for day in dropped.values())
+    dropped = json.loads((collector.data / "day-counts.json").read_text())["days"]
+    lost = sum(day["kernel_dropped"]["udp"] for day in dropped.values())
     assert len(rows_of(collector.data)) + lost == BURST, (fates, dropped)
     assert fates["recorded"] == len(rows_of(collector.data))
 
@@ -58,7 +57,7 @@ def test_what_overflows_is_counted_by_the_kernel_to_the_unit(tmp_path: Path) -> 
 
 
 def test_a_stop_right_after_an_overflow_still_counts_it(tmp_path: Path) -> None:
-    """Drops of the last second before SIGTERM reach kernel-drops.json, from which the day's sum is made."""
+    """Drops of the last second before SIGTERM reach day-counts.json, from which the day's sum is made."""
     collector, _ = make_collector(tmp_path, intake__udp_receive_buffer_kb=64)
     with collector:
         start_whole(collector)
@@ -70,8 +69,8 @@ def test_a_stop_right_after_an_overflow_still_counts_it(tmp_path: Path) -> None:
         time.sleep(0.1)
         os.kill(worker, signal.SIGCONT)
         assert collector.stop() == 0
-    days = json.loads((collector.data / "kernel-drops.json").read_text())
-    dropped = sum(day["udp"] for day in days.values())
+    days = json.loads((collector.data / "day-counts.json").read_text())["days"]
+    dropped = sum(day["kernel_dropped"]["udp"] for day in days.values())
     assert dropped > 0
     assert len(rows_of(collector.data)) + dropped == BURST
 

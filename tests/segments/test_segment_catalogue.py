@@ -90,6 +90,8 @@ def test_the_marker_says_what_the_day_holds(rules, tmp_path):
             OTHER_WORKER: {"ranges": [[3, 4]], "gaps": [[0, 2]]},
         },
         "kernel_dropped": {"tcp": 0, "udp": 7},
+        "checkins": None,
+        "clock": None,
     }
 
 

@@ -20,6 +20,7 @@ from collector.exports.engine import Engine
 from collector.exports.equation import predicates
 from collector.exports.kinds import Dataset, Entitlement, Labels, WrittenFile
 from collector.exports.native import NativeWriter
+from collector.exports.shadowserver import ShadowserverWriter
 from collector.ground.errors import CorruptError
 
 BATCHES_BEHIND = 4
@@ -56,8 +57,6 @@ def readings(entitlement: Entitlement, labels: Labels, folder: Path) -> list[Rea
         if "parquet" in entitlement.formats:
             writers.append(NativeWriter(labels, folder, "events", columns["events"]))
         if "shadowserver-csv" in entitlement.formats:
-            from collector.exports.shadowserver import ShadowserverWriter  # type: ignore[import-not-found]  # noqa: PLC0415
-
             writers.append(ShadowserverWriter(labels, folder))
         if writers:
             found.append(Reading("ordered", "events", ("place", "timestamp"), tuple(writers)))

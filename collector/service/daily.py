@@ -12,6 +12,7 @@ import time
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from collector.audit.log import read_entries
 from collector.exports.partners import read_partners
 from collector.manage.deliveries import Deliveries
 from collector.service.exporting import is_complete, is_published_from
@@ -32,6 +33,9 @@ class DailyExport:
         self._at = timedelta(hours=hour, minutes=minute)
         self._child: subprocess.Popen[bytes] | None = None
         self._next = 0.0
+        for entry in read_entries(settings.data_dir / "audit"):
+            if entry.event == "exported":
+                deliveries.succeeded([entry.facts["partner"]], entry.time_us / 1e6)
         self._day: date | None = None
 
     def look(self, now: datetime) -> None:

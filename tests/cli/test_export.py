@@ -1,0 +1,194 @@
+"""`pentrap export`, and the clerk that runs it daily: as an operator uses them, with a real collector's day."""
+
+import json
+import shutil
+import subprocess
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from collectors import PENTRAP, Collector, exchange, get, write_operation
+
+LIBRARY = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+needs_faketime = pytest.mark.skipif(LIBRARY is None, reason="needs Debian's faketime")
+NOW = datetime.now(UTC).replace(microsecond=0)
+TODAY = NOW.date()
+YESTERDAY = TODAY - timedelta(days=1)
+ANNEX = """
+[[order.annex]]
+partner = "cert-a"
+tlp = "AMBER"
+[[order.annex]]
+partner = "cert-b"
+families = ["citadel"]
+tlp = "GREEN"
+"""
+PARTNERS = "".join(
+    f"""[[partner]]
+name = "{name}"
+contact = "desk"
+purpose = "warn victims"
+datasets = ["events", "hosts"]
+formats = ["parquet"]
+retention_days = 30
+"""
+    for name in ("cert-a", "cert-b")
+)
+
+
+def made(folder: Path, **settings) -> Collector:
+    collector = Collector(folder)
+    write_operation(
+        folder / "operations",
+        starts=NOW - timedelta(days=10),
+        ends=NOW + timedelta(days=20),
+        extra=ANNEX,
+    )
+    (folder / "partners.toml").write_text(PARTNERS)
+    collector.settings = {"export.at": "00:00", "intake.disk_reserve_mb": 10, **settings}
+    return collector
+
+
+def export(collector: Collector, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [str(PENTRAP), "export", "--config", str(collector.config), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def manifests(collector: Collector, partner: str) -> list[dict]:
+    root = collector.data / "exports" / partner
+    return [json.loads((path / "manifest.json").read_text()) for path in sorted(root.glob("0*"))]
+
+
+def wait_for(condition, what: str, collector: Collector, wait: float = 40) -> None:
+    until = time.monotonic() + wait
+    while not condition():
+        assert time.monotonic() < until, (what, collector.log_file.read_text())
+        time.sleep(0.2)
+
+
+@needs_faketime
+def test_l32_yesterday_is_published_by_the_running_collector(tmp_path: Path) -> None:
+    """Check-ins of yesterday, a restart today: the day is sealed and published unasked; metrics and entries tell it."""
+    with made(tmp_path) as collector:
+        collector.environment = {
+            "LD_PRELOAD": str(LIBRARY),
+            "FAKETIME": "-1d",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+        collector.start()
+        for _ in range(3):
+            exchange(collector.port, get())
+        exchange(collector.port, get(b"evil-two.net"))
+        assert collector.stop() == 0
+        collector.environment = {}
+        collector.start()
+        wait_for(lambda: manifests(collector, "cert-b"), "no publication", collector)
+        wait_for(
+            lambda: b"last_success_timestamp_seconds{" in collector.get("/metrics"), "no metric", collector
+        )
+        (one,), (other,) = manifests(collector, "cert-a"), manifests(collector, "cert-b")
+        metrics = collector.metrics()
+        status = export(collector, "--due", "--json")
+        assert collector.stop() == 0
+    assert (one["date"], one["complete"], one["kind"]) == (YESTERDAY.isoformat(), True, "day")
+    assert one["rows"]["recorded"] == 4
+    assert one["checkins"]["fates"]["recorded"] == 4
+    assert one["checkins"]["accepted"] == 4
+    rows = {file["dataset"]: file["rows"] for file in one["files"]}
+    assert rows == {"events": 4, "hosts": 2}
+    assert sum(file["rows"] for file in other["files"] if file["dataset"] == "events") < 4
+    assert metrics["pentrap_export_rows_total{partner=cert-a}"] == 6
+    assert metrics["pentrap_export_last_success_timestamp_seconds{partner=cert-a}"] > time.time() - 100
+    assert metrics["pentrap_export_rows_withheld_total{reason=filtered}"] == 0
+    assert status.returncode == 0
+    assert [day["publications"] for day in map(json.loads, status.stdout.splitlines())] == [[]]
+    log = (collector.data / "audit" / "log.jsonl").read_text()
+    assert log.count('"exported"') == 2
+
+
+def test_today_is_not_over_but_a_demonstration_may(tmp_path: Path) -> None:
+    """Refused with the remedy; with [export] unfinished_days it goes out as incomplete; what comes later is a supplement."""
+    with made(tmp_path, **{"export.unfinished_days": False}) as collector:
+        collector.start()
+        exchange(collector.port, get())
+        refused = export(collector, "--date", TODAY.isoformat())
+        assert collector.stop() == 0
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "the day is not over" in refused.stderr
+        assert "remedy" in refused.stderr
+
+        collector.settings["export.unfinished_days"] = True
+        collector.write_config()
+        done = export(collector, "--date", TODAY.isoformat())
+        assert done.returncode == 0, done.stderr
+        assert "incomplete, not sealed by test-1" in done.stdout
+        assert "recorded 1 = delivered 1 + withheld" in done.stdout
+        again = export(collector, "--date", TODAY.isoformat())
+        assert "nothing is owed" in again.stdout
+        (one,) = manifests(collector, "cert-a")
+        assert (one["complete"], one["missing_sensors"], one["checkins"]) == (False, ["test-1"], None)
+
+        collector.start()
+        exchange(collector.port, get())
+        assert collector.stop() == 0
+        late = json.loads(
+            export(collector, "--date", TODAY.isoformat(), "--json", "--partner", "cert-a").stdout
+        )
+        (made_late,) = late["publications"]
+        assert (made_late["kind"], made_late["supplement"]) == ("supplement", 1)
+        assert len(manifests(collector, "cert-b")) == 1
+
+
+def test_what_cannot_be_exported_is_told_and_nothing_is_published(tmp_path: Path) -> None:
+    """No log; no such partner; a day that is no date; an operation file that was not loaded: exit 2, and what to do."""
+    with made(tmp_path, **{"export.unfinished_days": True}) as collector:
+        collector.write_config()
+        never = export(collector, "--date", TODAY.isoformat())
+        assert never.returncode == 2
+        assert "no audit log" in never.stderr
+        collector.start()
+        exchange(collector.port, get())
+        assert collector.stop() == 0
+        unknown = export(collector, "--date", TODAY.isoformat(), "--partner", "cert-x")
+        assert unknown.returncode == 2
+        assert "one of cert-a, cert-b" in unknown.stderr
+        assert export(collector, "--date", "2026-13-01").returncode == 2
+        assert export(collector).returncode == 2
+        write_operation(tmp_path / "operations", name="new")
+        fresh = export(collector, "--date", TODAY.isoformat())
+        assert fresh.returncode == 2
+        assert "never loaded" in fresh.stderr
+        (tmp_path / "operations" / "new.toml").unlink()
+        path = tmp_path / "operations" / "op.toml"
+        path.write_text(path.read_text() + "# edited\n")
+        edited = export(collector, "--date", TODAY.isoformat())
+        assert edited.returncode == 2
+        assert "changed since it was loaded" in edited.stderr
+        assert not list((collector.data / "exports").glob("*/0*"))
+
+
+@needs_faketime
+def test_an_export_that_fails_is_tried_again_and_hurts_nobody(tmp_path: Path) -> None:
+    """Its child ends badly: the log says so, machines are answered, nothing is half published; mended, it is made by hand."""
+    with made(tmp_path) as collector:
+        collector.environment = {
+            "LD_PRELOAD": str(LIBRARY),
+            "FAKETIME": "-1d",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+        collector.start()
+        exchange(collector.port, get())
+        assert collector.stop() == 0
+        collector.environment = {}
+        blocked = collector.data / "exports"
+        shutil.rmtree(blocked, ignore_errors=True)
+        blocked.write_text("not a folder")
+        collector.start()
+        wait_for(lambda: "export_failed" in collector.log_file.read_text(), "no failure told", collector)
+        assert b"malware" in exchange(collector.port, get())
+        assert collector.ready()["ready"]
+        blocked.unlink()
+        assert export(collector, "--due").returncode == 0
+        assert collector.stop() == 0
+    assert len(manifests(collector, "cert-a")) == 1

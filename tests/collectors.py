@@ -105,6 +105,7 @@ class Collector:
         self.port = free_port()
         self.udp_port = free_port(socket.SOCK_DGRAM)
         self.manage_port = free_port()
+        self.pull_port = free_port()
         self.config = self.folder / "pentrap.toml"
         self.data = self.folder / "data"
         self.log_file = self.folder / "serve.log"
@@ -127,6 +128,7 @@ class Collector:
             "intake.udp_receive_buffer_kb": 4096,
             "segments.seal_seconds": 1,
             "manage.listen": f"127.0.0.1:{self.manage_port}",
+            "pull.listen": f"127.0.0.1:{self.pull_port}",
         } | self.settings
         top = [f"{key} = {json.dumps(value)}" for key, value in values.items() if "." not in key]
         sections: dict[str, list[str]] = {}

@@ -1,5 +1,6 @@
 """Documentation is true: what it names exists, and what exists is named."""
 
+import argparse
 import re
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from collectors import Collector, exchange, get
 
-from collector.cli import VERBS, order
+from collector.cli import VERBS
 from collector.ground.codes import Fate
 from collector.intake.settings import IntakeSettings
 from collector.manage.settings import ManageSettings
@@ -50,12 +51,12 @@ def test_commands_in_the_docs_exist_and_the_other_way_round() -> None:
 
 def test_each_command_stands_once_in_the_readmes_table() -> None:
     """Verbs, and each subcommand of a verb that has some, are named once in the table of commands, and nothing else is."""
-    plain = [
-        name
+    commands = [
+        f"{name} {command.name}".strip()
         for module in VERBS
-        if (name := getattr(module, "NAME", module.__name__.rpartition(".")[2])) != "order"
+        if (name := getattr(module, "NAME", module.__name__.rpartition(".")[2]))
+        for command in getattr(module, "COMMANDS", (argparse.Namespace(name=""),))
     ]
-    commands = plain + [f"order {command.name}" for command in order.COMMANDS]
     table = README.partition("## Commands")[2].partition("\n## ")[0]
     rows = "\n".join(line.partition("|")[2].partition("|")[0] for line in table.splitlines())
     assert sorted(re.findall(r"`pentrap ([a-z]+(?: [a-z]+)?) (?:--|PATH)", rows)) == sorted(commands)

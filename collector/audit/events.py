@@ -66,6 +66,19 @@ EVENTS: dict[str, Event] = {
         "a publication for a partner is about to be visible to it: its manifest's hash, how many files and rows",
         "operation order partner sequence kind day supplement manifest_sha256 files rows",
     ),
+    "pulled": _event(
+        "a partner's account asked, with valid credentials: which file of which publication (0: none; for the list, the last "
+        "number that it showed), how many bytes it is about to be sent, the status; `refused` is how many requests of the "
+        "account beyond its rate since the last entry have none of their own",
+        "partner account sequence file bytes status",
+        "offset operation order refused",
+    ),
+    "pull_refused": _event("requests without valid credentials, since when", "count since"),
+    "credential_changed": _event(
+        "a partner's tokens are about to change: added, rotated or revoked; tokens by the beginning of their hash",
+        "partner account change tokens actor",
+        "overlap_days",
+    ),
     "notice_served": _event(
         "how often an operation's public notice was served", "operation answer since until count"
     ),

@@ -151,7 +151,9 @@ class AuditLog:
 
     def _open(self) -> None:
         if self._descriptor >= 0:
-            os.close(self._descriptor)
+            # Forgotten first: should opening fail, the number may be another file's by the next entry.
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._descriptor = os.open(self._path, flags, files.FILE_MODE)
         files.sync_directory(self._directory)

@@ -170,6 +170,8 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
         )
     if parts["manage"] is not None:
         problems += _manage_problems(parts["manage"], name)
+    if parts["pull"] is not None:
+        problems += _pull_problems(parts["pull"], name)
     if problems or top is None:
         raise ConfigurationError(problems)
     return Settings(
@@ -223,3 +225,19 @@ def _manage_problems(manage: ManageSettings, name: str) -> list[Problem]:
             'set token_file, or open = true where a network policy already guards it, or listen = "127.0.0.1:9464"',
         )
     ]
+
+
+def _pull_problems(pull: PullSettings, name: str) -> list[Problem]:
+    problems = []
+    if bool(pull.tls_cert) != bool(pull.tls_key):
+        given, missing = ("tls_cert", "tls_key") if pull.tls_cert else ("tls_key", "tls_cert")
+        found, expected = f"{given} without {missing}", "both, or neither"
+        problems.append(
+            Problem(name, f"[pull] {missing}", found, expected, f"set {missing}, or leave out {given}")
+        )
+    if pull.client_ca and not pull.tls_cert:
+        expected = "tls_cert and tls_key too: client certificates are shown within TLS"
+        problems.append(
+            Problem(name, "[pull] client_ca", "no tls_cert", expected, "set both, or leave out client_ca")
+        )
+    return problems

@@ -22,6 +22,7 @@ from collector.ground.errors import BusyError, ConfigurationError, CorruptError,
 from collector.intake.settings import parse_listen
 from collector.intake.sockets import Listener, bind, connections_dropped
 from collector.journal.recover import Recovered, recover
+from collector.service import pull_address
 from collector.service.notary import Notary
 from collector.service.reload import Reload
 from collector.service.settings import Settings
@@ -112,6 +113,7 @@ class Supervisor:
                     if problem not in problems:
                         problems.append(problem)
             self._listeners.append(listeners)
+        problems += pull_address.start_problems(self._settings)
         if problems:
             raise ConfigurationError(problems)
 
@@ -145,6 +147,7 @@ class Supervisor:
                 continue
             if info.si_signo == signal.SIGHUP:
                 self._reload.begin()
+                self._tell(self._children[self._workers :], signal.SIGHUP)  # partners, and their certificate
             elif info.si_signo == signal.SIGUSR1:
                 self._log.info("clock_believed")
                 self._tell(self._children[: self._workers], signal.SIGUSR1)

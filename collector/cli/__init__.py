@@ -16,6 +16,7 @@ from collector.cli import (
     order,
     partner,
     people,
+    pull,
     purge,
     quarantine,
     reading,
@@ -41,6 +42,7 @@ VERBS = (
     quarantine,
     purge,
     verify,
+    pull,
 )
 
 

@@ -41,6 +41,8 @@ from collector.ground.files import TEMPORARY_PREFIX
 
 Progress = Callable[[int, int], None]
 """Told how many of how many steps are done."""
+BESIDE = (LOCK, "trusted.key", "security-lake")
+"""What may stand beside publications: `pentrap pull` puts its lock, its pinned keys and its other layout there."""
 _SUMS_MAX = 64 << 20
 
 
@@ -218,11 +220,15 @@ def _verify_file(proof: Proof, path: Path, place: str, file: File) -> None:
     proof.rows += file.rows
 
 
-def rows_in(path: Path) -> int | None:
-    """How many rows a published file has; None where its kind has none. Raises pa.ArrowException, csv.Error, OSError."""
-    if path.suffix == ".parquet":
+def rows_in(path: Path, suffix: str = "") -> int | None:
+    """How many rows a published file has; None where its kind has none. `suffix` where it has not its name yet.
+
+    Raises pa.ArrowException, csv.Error, OSError.
+    """
+    suffix = suffix or path.suffix
+    if suffix == ".parquet":
         return int(pq.read_metadata(path).num_rows)
-    if path.suffix != ".csv":
+    if suffix != ".csv":
         return None
     with path.open(encoding="utf-8", newline="") as file:
         return max(sum(1 for _ in csv.reader(file)) - 1, 0)
@@ -239,7 +245,7 @@ def _verify_listing(proof: Proof, tree: Path) -> None:
     for path in sorted(tree.iterdir()):
         if path.name.startswith(TEMPORARY_PREFIX):
             proof.notes.append(f"{path.name}: not finished; it is swept away, or completed, at the next run")
-        elif not (path.name == LOCK or (path.is_dir() and len(path.name) == 6 and path.name.isdecimal())):
+        elif not (path.name in BESIDE or (path.is_dir() and len(path.name) == 6 and path.name.isdecimal())):
             proof.add(path.name, "no publication", "folders of six digits only")
 
 

@@ -1,0 +1,324 @@
+"""The whole act: what is new is fetched, held against manifest, signature and chain, and given its name.
+
+The collector's list is a hint of how far its numbers go, nothing more; every number up to there is asked for, and what
+is true is said by the signed manifests alone. Publications come one after the other: the next is not looked at before
+this one stands, so a withdrawal is never overtaken. Before that, the newest that stands here is held against what the
+collector has under the same number: if it is gone there, or another, its past was rewritten, and nothing is taken.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from collector.exports import sshsig
+from collector.exports.manifest import MANIFEST, MANIFEST_MAX, SEQUENCE_MAX, SIGNATURE, SUMS, File, Manifest
+from collector.exports.proof import rows_in
+from collector.ground import files
+from collector.pull import papers as paper
+from collector.pull import trust as keys
+from collector.pull.errors import PullError, UnreachableError
+from collector.pull.holdings import Holdings, Stood, stood_of, today
+from collector.pull.remote import Remote
+
+LIST_MAX = 16 << 20
+"""Bytes of one page of the list."""
+PAGES_MAX = 2000
+ROOT = "/v1/publications"
+SPARE_BYTES = 64 << 20
+"""Left free on the partner's disk."""
+Tell = Callable[[dict[str, Any]], None]
+Progress = Callable[[str, int, int], None]
+"""Title, how many of how many bytes."""
+
+
+class Ways(NamedTuple):
+    """What the caller wishes to be told, and what is to be done with each publication that stands."""
+
+    tell: Tell
+    progress: Progress
+    stands: Callable[[Stood], None]
+    pin: bool
+    """Keep the trusted keys in DIR/trusted.key."""
+
+
+class Puller:
+    """One run."""
+
+    def __init__(self, remote: Remote, holdings: Holdings, trust: keys.Trust, ways: Ways) -> None:
+        self._remote, self._holdings, self._trust, self._ways = remote, holdings, trust, ways
+        self._followed = False
+
+    async def run(self) -> None:
+        """Everything that is there and not here. Raises PullError, ConfigurationError, OSError."""
+        holdings = self._holdings
+        holdings.look()
+        newest = holdings.last
+        await self._resume_trust()
+        end = await self._end(newest)
+        for stood in list(holdings.stood.values()):
+            if missing := holdings.absent(stood, today()):
+                await self._repair(stood, missing)
+            self._ways.stands(stood)
+        for number in range(1, end + 1):
+            if number not in holdings.stood:
+                await self._take(number, end)
+
+    async def _resume_trust(self) -> None:
+        """What stands was verified when it came, or is covered by what was verified later: the last signer must be trusted."""
+        stood = self._holdings.stood
+        for number in sorted(stood):
+            self._trust.has_signed(stood[number].signer)
+        last = self._holdings.last
+        if last is None:
+            return
+        if not self._trust.given:
+            self._pin(last.signer, f"{last.sequence:06d}, which stands here already")
+        elif last.signer not in self._trust.keys:
+            await self._follow()
+            if last.signer not in self._trust.keys:
+                raise PullError(
+                    f"{last.sequence:06d}/{SIGNATURE}",
+                    f"signed by {sshsig.fingerprint(last.signer)}",
+                    f"signed by {self._trust.words}",
+                    "give the key that signed what stands here too, or pull into another folder",
+                )
+
+    async def _end(self, newest: Stood | None) -> int:
+        """The highest number that the collector says there is; never below what stands here."""
+        known = newest.sequence if newest else 0
+        listed = await self._listed(max(known - 1, 0))
+        end = max(listed, default=0)
+        if newest is None or listed.get(known) == newest.sha256:
+            return end
+        content = await self._remote.small(f"{ROOT}/{known}/{MANIFEST}", MANIFEST_MAX)
+        place, expected = f"{known:06d}", f"the manifest with SHA-256 {newest.sha256} that stands here"
+        if content is None:
+            raise PullError(place, "the collector has no such publication any more", expected, paper.EVIDENCE)
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != newest.sha256:
+            found = f"the collector has another one under this number, SHA-256 {digest}"
+            raise PullError(place, found, expected, paper.EVIDENCE)
+        return max(end, known)
+
+    async def _listed(self, after: int) -> dict[int, str]:
+        """Numbers beyond `after` with the hashes that the list claims, page by page."""
+        found: dict[int, str] = {}
+        for _ in range(PAGES_MAX):
+            content = await self._remote.small(f"{ROOT}?after={after}", LIST_MAX)
+            page = {number: digest for number, digest in _numbers(content).items() if number > after}
+            if not page:
+                return found
+            found |= page
+            after = max(page)
+        raise UnreachableError(ROOT, f"a list of over {PAGES_MAX} pages", "an end of it", "tell the operator")
+
+    async def _take(self, number: int, end: int) -> None:
+        """One publication, from its papers to its place."""
+        content = await self._paper(number, MANIFEST, MANIFEST_MAX)
+        signature = await self._paper(number, SIGNATURE, sshsig.SIGNATURE_MAX)
+        listed = await self._paper(number, SUMS, paper.SUMS_MAX)
+        papers = paper.signed(number, content, signature, listed)
+        await self._judge_signer(number, papers)
+        manifest = paper.manifest_of(number, papers, self._holdings)
+        stood = stood_of(manifest, content, papers.signer)
+        staged = self._holdings.stage(number)
+        for name, text in ((MANIFEST, content), (SIGNATURE, signature), (SUMS, listed)):
+            files.publish_bytes(staged / name, text)
+        gone = await self._fetch(stood, manifest.files, staged, f"{number} of {end}")
+        self._holdings.finish(stood, staged)
+        self._holdings.add(stood)
+        if number == max(self._holdings.stood):
+            self._trust.has_signed(papers.signer)
+        self._ways.stands(stood)
+        self._tell_publication(manifest, stood, gone)
+
+    async def _repair(self, stood: Stood, missing: list[File]) -> None:
+        """Files that were here, or should have been."""
+        staged = self._holdings.stage(stood.sequence)
+        gone = await self._fetch(stood, tuple(missing), staged, f"{stood.sequence}")
+        self._holdings.finish(stood, staged)
+        if len(gone) < len(missing):
+            self._ways.tell(
+                {"what": "repaired", "sequence": stood.sequence, "files": len(missing) - len(gone)}
+            )
+
+    async def _paper(self, number: int, name: str, limit: int) -> bytes:
+        content = await self._remote.small(f"{ROOT}/{number}/{name}", limit)
+        if content is None:
+            found = "the collector lists more, and does not give this one"
+            raise PullError(f"{number:06d}/{name}", found, "every number of the sequence", paper.EVIDENCE)
+        return content
+
+    async def _judge_signer(self, number: int, papers: paper.Papers) -> None:
+        after = self._holdings.stood.get(number + 1)
+        if after is not None and after.previous_sha256 == hashlib.sha256(papers.content).hexdigest():
+            return  # a gap in what stands here: what was verified after it names it
+        if not self._trust.given:
+            self._pin(papers.signer, f"{number:06d}")
+        if not self._trust.allows(papers.signer):
+            await self._follow()
+        if not self._trust.allows(papers.signer):
+            replaced = papers.signer in self._trust.keys
+            found = f"signed by {sshsig.fingerprint(papers.signer)}" + (
+                ", which was replaced" if replaced else ""
+            )
+            expected = f"signed by {self._trust.words}"
+            raise PullError(f"{number:06d}/{SIGNATURE}", found, expected, paper.EVIDENCE)
+
+    def _pin(self, signer: bytes, place: str) -> None:
+        self._trust.given = (signer,)
+        keys.pin(self._holdings.folder, self._trust.keys)
+        self._ways.tell(
+            {
+                "what": "pinned",
+                "key": sshsig.fingerprint(signer),
+                "place": place,
+                "file": str(self._holdings.folder / keys.TRUSTED),
+            }
+        )
+
+    async def _follow(self) -> None:
+        """Ask, once a run, how the keys were handed on."""
+        if self._followed:
+            return
+        self._followed = True
+        before = self._trust.keys
+        self._trust.follow(keys.offered(await self._remote.small("/v1/key", keys.KEYS_MAX)))
+        new = [key for key in self._trust.keys if key not in before]
+        if new and self._ways.pin:
+            keys.pin(self._holdings.folder, self._trust.keys)
+        for key in new:
+            self._ways.tell(
+                {
+                    "what": "key",
+                    "key": sshsig.fingerprint(key),
+                    "line": sshsig.public_line(key),
+                    "kept": self._ways.pin,
+                }
+            )
+
+    async def _fetch(self, stood: Stood, wanted: tuple[File, ...], staged: Path, title: str) -> list[str]:
+        """Bring files into the staged folder, each verified before it has its name; those that the collector gives no more."""
+        _check_space(staged, wanted)
+        total = sum(file.bytes for file in wanted)
+        done, gone = 0, []
+        for file in wanted:
+
+            def tell(size: int, before: int = done) -> None:
+                self._ways.progress(title, before + size, total)
+
+            if not await self._file(stood, file, staged, tell):
+                gone.append(file.name)
+            done += file.bytes
+        self._ways.progress(title, 1, 1)
+        return gone
+
+    async def _file(self, stood: Stood, file: File, staged: Path, tell: Callable[[int], None]) -> bool:
+        target, part = staged / file.name, staged / f".{file.name}.part"
+        place = f"{stood.sequence:06d}/{file.name}"
+        if target.exists():
+            return True
+        path = f"{ROOT}/{stood.sequence}/{file.name}"
+        resumed = part.exists() and part.lstat().st_size > 0
+        while True:
+            if not await self._remote.download(path, part, file.bytes, file.sha256, tell):
+                part.unlink(missing_ok=True)
+                if today() > stood.until:
+                    return False
+                found = "the manifest names it, and the collector does not give it"
+                raise PullError(
+                    place, found, f"{file.bytes} bytes until {stood.until}", "ask the operator why"
+                )
+            digest = _digest(part)
+            if digest == file.sha256:
+                break
+            part.unlink()
+            if not resumed:
+                raise PullError(place, f"SHA-256 {digest}", f"SHA-256 {file.sha256}", paper.EVIDENCE)
+            resumed = (
+                False  # what an earlier run left may have been damaged here: once more, from the first byte
+            )
+        _check_rows(place, part, file)
+        files.rename(part, target)
+        self._ways.tell(
+            {
+                "what": "file",
+                "sequence": stood.sequence,
+                "path": str(self._holdings.path(stood.sequence) / file.name),
+                **file.model_dump(),
+            }
+        )
+        return True
+
+    def _tell_publication(self, manifest: Manifest, stood: Stood, gone: list[str]) -> None:
+        self._ways.tell(
+            {
+                "what": "publication",
+                "sequence": stood.sequence,
+                "kind": manifest.kind,
+                "date": manifest.date.isoformat(),
+                "order": manifest.order,
+                "supplement": manifest.supplement,
+                "complete": manifest.complete,
+                "missing_sensors": list(manifest.missing_sensors),
+                "tlp": manifest.tlp,
+                "keep_until": stood.until.isoformat(),
+                "withdraws": list(manifest.withdraws),
+                "files": len(manifest.files),
+                "gone": gone,
+                "bytes": sum(file.bytes for file in manifest.files),
+                "rows": sum(file.rows for file in manifest.files),
+                "manifest_sha256": stood.sha256,
+                "key": manifest.key,
+                "folder": str(self._holdings.path(stood.sequence)),
+            }
+        )
+
+
+def _numbers(content: bytes | None) -> dict[int, str]:
+    """What a page of the list claims. Raises UnreachableError where it is none."""
+    try:
+        listed = json.loads(content or b"")
+        if isinstance(listed, dict):
+            listed = listed["publications"]
+        found = {int(one["sequence"]): str(one["manifest_sha256"]) for one in listed}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        expected = "a list of publications"
+        raise UnreachableError(
+            ROOT, "something else", expected, "see that the address is a collector's"
+        ) from None
+    return {number: digest for number, digest in found.items() if 0 < number <= SEQUENCE_MAX}
+
+
+def _check_space(staged: Path, wanted: tuple[File, ...]) -> None:
+    there = sum(path.lstat().st_size for path in staged.iterdir())
+    need = sum(file.bytes for file in wanted) - there + SPARE_BYTES
+    of = os.statvfs(staged)
+    free = of.f_bavail * of.f_frsize
+    if free < need:
+        found, expected = f"{free / 1e6:,.0f} MB free", f"{need / 1e6:,.0f} MB"
+        raise PullError(
+            str(staged.parent), found, expected, "make room and run it again; it goes on where it stopped"
+        )
+
+
+def _check_rows(place: str, part: Path, file: File) -> None:
+    """The hash fits: what does not is the collector's own mistake. CSV is left to `pentrap verify`, for it takes long."""
+    if not file.name.endswith(".parquet"):
+        return
+    try:
+        rows = rows_in(part, ".parquet")
+    except (ValueError, OSError):
+        rows = None
+    if rows != file.rows:
+        part.unlink()
+        found = "unreadable" if rows is None else f"{rows} rows"
+        raise PullError(place, found, f"{file.rows} rows", paper.EVIDENCE)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,11 +7,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "exports"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import pull_world
+import partner_side
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[pull_world.Served]:
+def served(tmp_path: Path) -> Iterator[partner_side.Served]:
     """A collector's publications behind the real partners' interface, on loopback."""
-    with pull_world.serving(tmp_path / "collector") as made:
+    with partner_side.serving(tmp_path / "collector") as made:
         yield made

@@ -2,7 +2,7 @@
 
 import filecmp
 
-from pull_world import verify
+from partner_side import verify
 
 
 def test_everything_that_stands_comes_and_verifies(served, tmp_path):

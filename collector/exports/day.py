@@ -131,18 +131,18 @@ def export_day(
 
 @contextmanager
 def exports_turn(data_dir: Path) -> Iterator[None]:
-    """Only one export at a time; another waits."""
-    with files.locked(data_dir / FOLDER / LOCK):
+    """Only one export at a time; another waits. What a killed one left goes first: rows lie nowhere without a purpose."""
+    root = data_dir / FOLDER
+    with files.locked(root / LOCK):
+        for left in root.glob(WORK + "*"):
+            shutil.rmtree(left, ignore_errors=True)
         yield
 
 
 @contextmanager
 def work_folder(data_dir: Path) -> Iterator[Path]:
-    """A folder for what is between segments and files; what a killed export left goes first. Only in the turn."""
-    root = data_dir / FOLDER
-    for left in root.glob(WORK + "*"):
-        shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=WORK, dir=root))
+    """A folder for what is between segments and files, for as long as it is needed. Only in the turn."""
+    folder = Path(tempfile.mkdtemp(prefix=WORK, dir=data_dir / FOLDER))
     try:
         yield folder
     finally:

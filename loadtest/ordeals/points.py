@@ -16,6 +16,7 @@ from ordeals.every_call import CALLS, NUMBERS
 
 LINE = re.compile(r"^(?:(?P<thread>\d+) +)?(?P<call>\w+)\((?P<rest>.*)")
 NAMES = (
+    (re.compile(r"\.tmp-(export-)?\w{8}(?=/|$)"), r".tmp-\1"),
     *NUMBERS,
     (re.compile(r"s-[0-9a-f]{12}"), "SESSION"),
     (re.compile(r"[0-9a-f]{64}"), "SHA256"),

@@ -1,0 +1,172 @@
+"""An export is killed at every durable call of each of its threads: whole publications or none, and no row lost or doubled.
+
+The day has been published to two partners and then got late segments, so the act that is struck makes two supplements, beside a
+third partner's first publication, in every format. The engine's spilling and staging is struck like everything else.
+
+    python -m ordeals.exporting act FOLDER       the act itself, in the process that dies
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [
+    str(ROOT),
+    *(str(ROOT / place) for place in ("tests/exports", "tests/segments", "tests", "loadtest")),
+]
+
+from day_world import Day, entitlement, given_rows, host_rows  # noqa: E402
+from segment_world import NOON_US, pack, small_rules, subjects_by_operation  # noqa: E402
+
+from collector.audit.check import check_log  # noqa: E402
+from collector.audit.key import checkpoint_key  # noqa: E402
+from collector.exports.proof import verify_tree  # noqa: E402
+from collector.exports.publication import publications, settle  # noqa: E402
+from collector.ground.record import IPV4_PREFIX  # noqa: E402
+from ordeals import points  # noqa: E402
+
+FORMATS = ("parquet", "shadowserver-csv")
+BEFORE = [entitlement(formats=FORMATS), entitlement("us-cert", networks=("192.0.2.0/25",), formats=FORMATS)]
+TRIES = 4
+ALL = [*BEFORE, entitlement("fkie", families=("tinba",), formats=("parquet",))]
+
+
+def records(rules: Any, count: int, first_us: int) -> list[bytes]:
+    """Check-ins of many addresses, half a second apart."""
+    about = subjects_by_operation(rules)["avalanche"]
+    return [
+        pack(
+            time_us=first_us + place * 500_000,
+            src=IPV4_PREFIX + bytes([192, 0, 2, place * 7 % 256]),
+            src_port=1024 + place,
+            kind=about[place % len(about)][0],
+            subject=about[place % len(about)][1],
+        )
+        for place in range(count)
+    ]
+
+
+def prepared(folder: Path) -> Day:
+    """A day that was published, and what came late."""
+    (folder.parent / "rules-source").mkdir(exist_ok=True)
+    rules = small_rules(folder.parent / "rules-source")
+    day = Day(folder, rules)
+    day.record(records(rules, 300, NOON_US))
+    day.seal()
+    day.export(BEFORE)
+    day.record(records(rules, 200, NOON_US + 3_600_000_000))
+    day.log.sign()
+    return day
+
+
+def act(folder: Path) -> None:
+    """Publish what is owed."""
+    Day(folder, None).export(ALL)
+
+
+def standing(day: Day, expected_rows: list[dict]) -> list[str]:
+    """What is wrong with the files as a death left them."""
+    found = []
+    ledger = day.ledger()
+    for name in {one.partner for one in ALL}:
+        tree = day.data / "exports" / name
+        if not tree.is_dir():
+            continue
+        entered = {
+            number: e.facts["manifest_sha256"] for (who, number), e in ledger.exported.items() if who == name
+        }
+        # An entry whose folder stands under its temporary name is whole too: it is given its number by whoever comes next.
+        settle(day.data, name)
+        stands = {number: digest for number, digest in entered.items() if (tree / f"{number:06d}").is_dir()}
+        if stands != entered:
+            found.append(f"{name}: entered and gone")
+        found += verify_tree(tree, [day.public], entered=entered).findings
+        rows = [(row["stream"], row["record"]) for row in day.events_of(name)]
+        if len(set(rows)) != len(rows):
+            found.append(f"{name}: rows twice")
+        if not set(rows) <= {(row["stream"], row["record"]) for row in expected_rows}:
+            found.append(f"{name}: rows that nobody recorded")
+    return found
+
+
+def repeated(day: Day, rows: list[dict]) -> list[str]:
+    """What is wrong once the act was done again."""
+    day.export(ALL)
+    day.rows = rows
+    found = []
+    for one in ALL:
+        held = day.events_of(one.partner)
+        wanted = given_rows(rows, one)
+        key = [(row["stream"], row["record"]) for row in held]
+        if sorted(key) != sorted((row["stream"], row["record"]) for row in wanted):
+            found.append(f"{one.partner}: {len(held)} rows of {len(wanted)}")
+        if day.hosts_of(one.partner) != host_rows(rows, one):
+            found.append(f"{one.partner}: other hosts")
+        numbers = [one.sequence for one in publications(day.data, one.partner)]
+        if numbers != list(range(1, 1 + (2 if one in BEFORE else 1))):
+            found.append(f"{one.partner}: publications {numbers}")
+    left = sorted(path.name for path in (day.data / "exports").glob(".tmp*"))
+    left += [str(path) for path in (day.data / "exports").glob("*/.tmp*")]
+    if left:
+        found.append(f"left behind: {left}")
+    day.log.sign()
+    found += check_log(day.data / "audit", checkpoint_key(day.key_file, "sinkhole-1").verifier).findings
+    day.log.close()
+    return found
+
+
+def run(folder: Path, *, every: int, points_max: int = 0) -> dict[str, Any]:
+    """Strike all points; the figures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    first = prepared(folder / "first")
+    rows = first.rows
+    first.log.close()
+
+    def fresh(where: Path) -> Path:
+        return Path(shutil.copytree(first.folder, where))
+
+    def under_strace(where: Path, inject: str) -> tuple[int, Path]:
+        trace = where / "trace"
+        words = [*points.strace(trace, inject), sys.executable, "-m", "ordeals.exporting", "act", str(where)]
+        environment = os.environ | {"PYTHONPATH": str(ROOT / "loadtest"), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(words, capture_output=True, check=False, env=environment, timeout=120)
+        return done.returncode, trace
+
+    undisturbed = fresh(folder / "undisturbed")
+    code, trace = under_strace(undisturbed, "")
+    if code:
+        raise RuntimeError(f"the act does not work: {code}")
+    listed = points.calls_in(trace, undisturbed)
+
+    expected = {point.mark: point.when for point in listed}
+
+    def strike(point: points.Point, when: int, where: Path) -> points.Strike:
+        wrong: tuple[list[str], list[str]] = ([], [])
+        for attempt in range(TRIES):
+            folder = fresh(where / str(attempt))
+            code, trace = under_strace(folder, f"{point.call}:signal=KILL:when={when}")
+            hit = points.struck_in(trace, folder, point.call, when) if code else None
+            passed = [
+                one
+                for one in points.calls_in(trace, folder)
+                if one.call == point.call and one.mark in expected
+            ]
+            day = Day(folder, None)
+            wrong[0].extend(standing(day, rows))
+            wrong[1].extend(repeated(day, rows))
+            if hit is not None and hit.mark == point.mark:
+                break
+            # Threads share calls out differently in each run: aim by how far this one was from the first.
+            when = point.when + (passed[-1].when - expected[passed[-1].mark] if passed else 0)
+            when = max(1, when)
+        return points.Strike(hit, *wrong)
+
+    return points.strike_all(listed, strike, folder, "export", every=every, points_max=points_max)
+
+
+if __name__ == "__main__":
+    act(Path(sys.argv[2]))

@@ -1,0 +1,21 @@
+"""kill -9 during an export: a few of the calls that `loadtest/export_kills.py` strikes all of."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "loadtest"))
+
+from ordeals import exporting
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="needs Debian's strace")
+@pytest.mark.timeout(400)
+def test_l32_an_export_killed_anywhere_leaves_whole_publications_or_none(tmp_path):
+    """After each death nothing is half published; done again, each partner has its rows once, and nothing is left over."""
+    found = exporting.run(tmp_path, every=24, points_max=5)
+    assert found["effects_without_entry"] == []
+    assert found["not_repeatable"] == []
+    assert found["struck"] >= 3

@@ -47,6 +47,13 @@ def arguments(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--insecure-http", action="store_true", help="allow http:// to another machine")
     verb.add_argument(
+        "--attempts",
+        type=_attempts,
+        default=6,
+        metavar="N",
+        help="how often in a row something is tried that brings nothing (default: 6)",
+    )
+    verb.add_argument(
         "--json", action="store_true", help="a JSON object for each file and publication on stdout"
     )
 
@@ -80,6 +87,7 @@ def run(chosen: argparse.Namespace) -> int:
 async def _pull(chosen: argparse.Namespace, teller: "_Teller") -> None:
     from collector.pull import access, lake, trust  # noqa: PLC0415
     from collector.pull.holdings import holdings  # noqa: PLC0415
+    from collector.pull.patience import Patience  # noqa: PLC0415
     from collector.pull.pulling import Puller, Ways  # noqa: PLC0415
     from collector.pull.remote import Remote  # noqa: PLC0415
 
@@ -109,7 +117,7 @@ async def _pull(chosen: argparse.Namespace, teller: "_Teller") -> None:
             stands=lambda stood: laid.lay(held.path(stood.sequence), stood) if laid else None,
             pin=not chosen.key,
         )
-        async with Remote(access.Access(url, token, tls)) as remote:
+        async with Remote(access.Access(url, token, tls), Patience(chosen.attempts)) as remote:
             await Puller(remote, held, trust.Trust(given), ways).run()
         teller.head = f"{held.last.sequence}:{held.last.sha256}" if held.last else ""
 
@@ -168,6 +176,12 @@ class _Teller:
                 f"nothing new; {folder} has everything"
                 + (f" up to {self.head.partition(':')[0]}" if self.head else "")
             )
+
+
+def _attempts(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError("expected a number from 1 to 100")
+    return int(text)
 
 
 def _line(said: dict[str, Any]) -> str:

@@ -284,7 +284,9 @@ def _numbers(content: bytes | None) -> dict[int, str]:
         listed = json.loads(content or b"")
         if isinstance(listed, dict):
             listed = listed["publications"]
-        found = {int(one["sequence"]): str(one["manifest_sha256"]) for one in listed}
+        found = {one["sequence"]: one["manifest_sha256"] for one in listed}
+        if not all(type(number) is int and isinstance(digest, str) for number, digest in found.items()):
+            raise TypeError("numbers and hashes of another type")  # noqa: TRY301
     except (ValueError, KeyError, TypeError, RecursionError):
         expected = "a list of publications"
         raise UnreachableError(

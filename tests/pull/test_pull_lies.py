@@ -1,0 +1,335 @@
+"""A collector that lies, forgets or was taken over: nothing that does not verify gets a final name, and it is said why."""
+
+import json
+import shutil
+
+import pytest
+from aiohttp import web
+from mirror import Mirror, Run, given, standing
+from partner_side import TODAY_US
+from publication_world import Exports
+
+from collector.ground.errors import ConfigurationError
+from collector.pull.errors import PullError, UnreachableError
+from collector.pull.patience import Patience
+
+PARQUET = "2026-11-{}-avalanche-1-events-p001.parquet"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """Three publications, made once."""
+    made = Exports(tmp_path_factory.mktemp("collector"))
+    for day in range(3):
+        made.publish(day, rows=2000, now_us=TODAY_US)
+    return made
+
+
+@pytest.fixture
+def mirror(world, tmp_path):
+    """They are served from a copy that a test may spoil."""
+    shutil.copytree(world.tree, tmp_path / "tree")
+    made = Mirror(tmp_path / "tree")
+    yield made
+    made.stop()
+
+
+def pull(mirror, world, to, **more):
+    return Run(mirror.url, to, (world.public,), **more)
+
+
+def test_the_truth_comes(mirror, world, tmp_path):
+    """The mirror itself is a collector as far as a client can tell."""
+    run = pull(mirror, world, tmp_path / "to")
+    assert run.error is None
+    assert standing(tmp_path / "to") == ["000001", "000002", "000003"]
+
+
+def changed(place):
+    def lie(_, truth):
+        at = place if place >= 0 else len(truth) + place
+        return truth[:at] + bytes([truth[at] ^ 1]) + truth[at + 1 :]
+
+    return lie
+
+
+PATH = "/v1/publications/2/"
+LIES = {
+    "a byte of a file is another": (PATH + PARQUET.format(22), changed(100)),
+    "a file is cut short": (PATH + PARQUET.format(22), lambda _, truth: truth[:-1]),
+    "a file is longer": (PATH + PARQUET.format(22), lambda _, truth: truth + b"x"),
+    "a file is empty": (PATH + PARQUET.format(22), lambda _, truth: b""),
+    "a file is absent": (PATH + PARQUET.format(22), lambda _, truth: web.Response(status=404)),
+    "a file is another day's": (
+        PATH + PARQUET.format(22),
+        lambda request, truth: given(request, truth[::-1], tag='"' + "0" * 64 + '"'),
+    ),
+    "a byte of the manifest is another": (PATH + "manifest.json", changed(40)),
+    "the manifest's last byte is gone": (PATH + "manifest.json", lambda _, truth: truth[:-1]),
+    "the manifest is not there": (PATH + "manifest.json", lambda _, truth: web.Response(status=404)),
+    "the manifest is endless": (PATH + "manifest.json", lambda _, truth: truth + b" " * (17 << 20)),
+    "a byte of the signature is another": (PATH + "manifest.json.sig", changed(60)),
+    "the signature is not there": (PATH + "manifest.json.sig", lambda _, truth: web.Response(status=404)),
+    "the signature is endless": (PATH + "manifest.json.sig", lambda _, truth: truth * 100),
+    "the sums are others": (PATH + "SHA256SUMS", changed(3)),
+    "the sums are not there": (PATH + "SHA256SUMS", lambda _, truth: web.Response(status=404)),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_lie_about_a_publication_is_refused(name, mirror, world, tmp_path):
+    """What came before stands; the publication that is lied about, and what comes after it, gets no name."""
+    path, lie = LIES[name]
+    mirror.lies[path] = lie
+    run = pull(mirror, world, tmp_path / "to")
+    assert isinstance(run.error, PullError), run.error
+    assert "000002" in run.words or "/2/" in run.words
+    assert standing(tmp_path / "to") == ["000001"]
+    assert not list((tmp_path / "to").rglob("*.parquet.part"))[1:]
+    del mirror.lies[path]
+    assert pull(mirror, world, tmp_path / "to").error is None
+    assert standing(tmp_path / "to") == ["000001", "000002", "000003"]
+
+
+def test_every_byte_of_the_small_papers_counts(mirror, world, tmp_path):
+    """Signature and sums with any one bit changed are refused: sampled over each whole length."""
+    for name in ("manifest.json", "manifest.json.sig", "SHA256SUMS"):
+        size = len((mirror.tree / "000001" / name).read_bytes())
+        for place in range(0, size, max(1, size // 12)):
+            mirror.lies = {f"/v1/publications/1/{name}": changed(place)}
+            run = pull(mirror, world, tmp_path / "to")
+            assert isinstance(run.error, PullError), (name, place)
+            assert standing(tmp_path / "to") == []
+
+
+def test_another_key_is_refused(mirror, world, tmp_path):
+    """What a key signed that was never given nor handed on is refused, with both fingerprints."""
+    other = Exports(tmp_path / "other")
+    run = Run(mirror.url, tmp_path / "to", (other.public,))
+    assert "signed by SHA256:" in run.words
+    assert standing(tmp_path / "to") == []
+
+
+def test_two_publications_swapped_are_refused(mirror, world, tmp_path):
+    """A signed publication under another's number is refused."""
+    (mirror.tree / "000001").rename(mirror.tree / "x")
+    (mirror.tree / "000002").rename(mirror.tree / "000001")
+    (mirror.tree / "x").rename(mirror.tree / "000002")
+    run = pull(mirror, world, tmp_path / "to")
+    assert "publication 2" in run.words
+    assert standing(tmp_path / "to") == []
+
+
+def test_another_partners_publication_is_refused(mirror, world, tmp_path):
+    """The same collector's publication for somebody else has another sequence: its chain gives it away."""
+    data = tmp_path / "both"
+    shutil.copytree(world.folder, data)
+    both = Exports(data)
+    for day in range(2):
+        both.publish(day, partner="somebody-else", now_us=TODAY_US)
+    shutil.rmtree(mirror.tree / "000002")
+    shutil.copytree(both.data / "exports" / "somebody-else" / "000002", mirror.tree / "000002")
+    run = pull(mirror, world, tmp_path / "to")
+    assert "follows on" in run.words
+    assert standing(tmp_path / "to") == ["000001"]
+
+
+def test_a_gap_is_refused(mirror, world, tmp_path):
+    """A number that the list passes over is missed."""
+    shutil.rmtree(mirror.tree / "000002")
+    run = pull(mirror, world, tmp_path / "to")
+    assert "000002/manifest.json" in run.words
+    assert standing(tmp_path / "to") == ["000001"]
+
+
+def test_a_rollback_is_refused(mirror, world, tmp_path):
+    """A collector that has less than what stands here is told from one that has nothing new."""
+    assert pull(mirror, world, tmp_path / "to").error is None
+    shutil.rmtree(mirror.tree / "000003")
+    run = pull(mirror, world, tmp_path / "to")
+    assert "no such publication any more" in run.words
+    shutil.rmtree(mirror.tree / "000002")
+    shutil.rmtree(mirror.tree / "000001")
+    assert "no such publication any more" in pull(mirror, world, tmp_path / "to").words
+    assert standing(tmp_path / "to") == ["000001", "000002", "000003"]
+
+
+def forked(world, tmp_path):
+    """The same key over another past: the first publication is the same, the second has other rows."""
+    data = tmp_path / "forked"
+    shutil.copytree(world.folder, data)
+    shutil.rmtree(data / "data")
+    other = Exports(data)
+    for day in range(4):
+        other.publish(day, rows=2000 if day == 0 else 7, now_us=TODAY_US)
+    assert other.public == world.public
+    return other
+
+
+def test_a_fork_is_refused(mirror, world, tmp_path):
+    """A past that was rewritten with the true key is refused, whether the list owns to it or not."""
+    assert pull(mirror, world, tmp_path / "to").error is None
+    truth = mirror.listed()
+    mirror.tree = forked(world, tmp_path).tree
+    run = pull(mirror, world, tmp_path / "to")
+    assert "another one under this number" in run.words
+    # A list that still claims the old hashes: then the next publication does not follow.
+    mirror.lies["/v1/publications"] = lambda request, made: [
+        one for one in truth + made[-1:] if one["sequence"] > int(request.query["after"])
+    ]
+    run = pull(mirror, world, tmp_path / "to")
+    assert "follows on" in run.words
+    assert standing(tmp_path / "to") == ["000001", "000002", "000003"]
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        b"", b"null", b"7", b"{}", b"[[]]", b'[{"sequence": 1}]', b'[{"sequence": "x", "manifest_sha256": "y"}]',
+        b"[" * 100_000, b'{"publications": 1}', b"\xff\xfe", b'[{"sequence": 1e999, "manifest_sha256": ""}]',
+    ],
+)  # fmt: skip
+def test_a_list_that_is_none_stops_it(listed, mirror, world, tmp_path):
+    """It is said that no list came; nothing crashes, nothing stands."""
+    mirror.lies["/v1/publications"] = lambda request, _: web.Response(body=listed)
+    run = pull(mirror, world, tmp_path / "to")
+    assert isinstance(run.error, UnreachableError)
+    assert standing(tmp_path / "to") == []
+
+
+@pytest.mark.parametrize("number", [999_999, 4])
+def test_a_list_that_promises_more_is_refused(number, mirror, world, tmp_path):
+    """What exists comes; the first number that is promised and not given is a gap."""
+    mirror.lies["/v1/publications"] = lambda request, made: (
+        [*made, {"sequence": number, "manifest_sha256": "0" * 64}] if request.query["after"] == "0" else []
+    )
+    run = pull(mirror, world, tmp_path / "to")
+    assert "000004/manifest.json" in run.words
+    assert standing(tmp_path / "to") == ["000001", "000002", "000003"]
+
+
+def test_a_list_without_an_end_is_left(mirror, world, tmp_path):
+    """Pages that go on for ever are bounded: numbers end at 999,999, and pages at a count."""
+    mirror.lies["/v1/publications"] = lambda request, _: [
+        {"sequence": int(request.query["after"]) + 1, "manifest_sha256": "0" * 64}
+    ]
+    run = pull(mirror, world, tmp_path / "to")
+    assert "pages" in run.words
+
+
+def test_a_redirect_is_not_followed(mirror, world, tmp_path):
+    """The token would go along: it is a mistake in the address, and exit code 2."""
+    mirror.lies["/v1/publications"] = lambda request, _: web.Response(
+        status=307, headers={"Location": "http://127.0.0.1:1/"}
+    )
+    run = pull(mirror, world, tmp_path / "to")
+    assert isinstance(run.error, ConfigurationError)
+    assert "redirects are not followed" in run.words
+    assert len(mirror.asked) == 1
+
+
+def failing(times, answer):
+    """An answer that comes a few times, then the truth."""
+    left = [times]
+
+    def lie(_, truth):
+        left[0] -= 1
+        return answer() if left[0] >= 0 else truth
+
+    return lie
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 429, 408])
+@pytest.mark.parametrize("path", ["/v1/publications", PATH + "manifest.json", PATH + PARQUET.format(22)])
+def test_what_may_pass_is_tried_again(status, path, mirror, world, tmp_path):
+    """Two such answers are waited out; more in a row than the patience has are told, and the next run goes on."""
+    mirror.lies[path] = failing(2, lambda: web.Response(status=status, headers={"Retry-After": "0"}))
+    assert pull(mirror, world, tmp_path / "to").error is None
+    mirror.lies[path] = failing(99, lambda: web.Response(status=status))
+    run = pull(mirror, world, tmp_path / "other")
+    assert isinstance(run.error, UnreachableError)
+    assert f"answer {status}" in run.words
+
+
+def test_a_wait_that_is_asked_for_is_kept(mirror, world, tmp_path):
+    """Retry-After is obeyed up to some minutes; beyond that the run ends and says so."""
+    import time
+
+    mirror.lies["/v1/publications"] = failing(
+        1, lambda: web.Response(status=429, headers={"Retry-After": "1"})
+    )
+    begin = time.monotonic()
+    assert pull(mirror, world, tmp_path / "to").error is None
+    assert time.monotonic() - begin >= 1
+    mirror.lies["/v1/publications"] = failing(
+        1, lambda: web.Response(status=503, headers={"Retry-After": "86400"})
+    )
+    run = pull(mirror, world, tmp_path / "to")
+    assert "86400 s" in run.words
+
+
+def test_a_server_that_knows_no_ranges_serves_too(mirror, world, tmp_path):
+    """Where the whole file comes instead of its rest, it is begun anew, and is right."""
+    path = PATH + PARQUET.format(22)
+    mirror.lies[path] = lambda request, truth: web.Response(body=truth)
+    part = tmp_path / "to" / ".tmp-000002" / f".{PARQUET.format(22)}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"some other bytes")
+    run = pull(mirror, world, tmp_path / "to")
+    assert run.error is None
+    assert run.resumed == 0
+
+
+def test_a_damaged_part_is_begun_anew(mirror, world, tmp_path):
+    """A part of an earlier run with wrong bytes costs one more download, no more."""
+    name = PARQUET.format(22)
+    part = tmp_path / "to" / ".tmp-000002" / f".{name}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"\0" * 500)
+    run = pull(mirror, world, tmp_path / "to")
+    assert run.error is None
+    assert run.resumed == 1
+    assert [wanted for path, wanted in mirror.asked if path == PATH + name] == ["bytes=500-", None]
+
+
+@pytest.mark.parametrize("size", ["whole", "longer"])
+def test_a_part_that_is_whole_or_too_long_is_handled(size, mirror, world, tmp_path):
+    """One that has every byte is not asked for again; one that has more is begun anew."""
+    name = PARQUET.format(22)
+    content = (mirror.tree / "000002" / name).read_bytes()
+    part = tmp_path / "to" / ".tmp-000002" / f".{name}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(content if size == "whole" else content + b"x")
+    assert pull(mirror, world, tmp_path / "to").error is None
+    assert [wanted for path, wanted in mirror.asked if path == PATH + name] == (
+        [] if size == "whole" else [None]
+    )
+
+
+def test_another_range_than_asked_for_is_refused(mirror, world, tmp_path):
+    """A 206 that begins elsewhere is never appended."""
+    name = PARQUET.format(22)
+
+    def lie(request, truth):
+        headers = {"Content-Range": f"bytes 0-{len(truth) - 1}/{len(truth)}"}
+        return web.Response(status=206, body=truth, headers=headers)
+
+    mirror.lies[PATH + name] = lie
+    part = tmp_path / "to" / ".tmp-000002" / f".{name}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes((mirror.tree / "000002" / name).read_bytes()[:300])
+    run = pull(mirror, world, tmp_path / "to")
+    assert "another range" in run.words
+    assert standing(tmp_path / "to") == ["000001"]
+
+
+def test_what_a_server_says_is_not_printed(mirror, world, tmp_path):
+    """A body, a header or a status line of an answer that is no good is in no message."""
+    mirror.lies["/v1/publications"] = lambda request, _: web.Response(
+        status=418, text="\x1b[31mCANARY", reason="CANARY", headers={"X-A": "CANARY"}
+    )
+    run = pull(mirror, world, tmp_path / "to", patience=Patience(1, 0.001, 0.001))
+    assert "418" in run.words
+    assert "CANARY" not in run.words
+    mirror.lies = {PATH + "manifest.json": lambda _, truth: json.dumps({"CANARY": 1}).encode()}
+    assert "CANARY" not in pull(mirror, world, tmp_path / "to").words

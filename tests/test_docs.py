@@ -14,7 +14,7 @@ from collector.ground.codes import Fate
 from collector.intake.settings import IntakeSettings
 from collector.manage.settings import ManageSettings
 from collector.orders.operation import Annex, DomainFile, Exclusion, Injunction, Order, Service
-from collector.service.settings import ExportSettings, SegmentSettings
+from collector.service.settings import ExportSettings, PullSettings, SegmentSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -23,12 +23,13 @@ CONFIG = (ROOT / "config/README.md").read_text()
 
 
 def test_every_setting_is_explained_in_the_committed_file() -> None:
-    """config/pentrap.toml names each key of [intake], [segments], [export] and [manage], but the two that only matter off loopback."""
+    """config/pentrap.toml names each key of each section, but the two of [manage] that only matter off loopback."""
     settings = tomllib.loads((ROOT / "config/pentrap.toml").read_text())
     for section, model, left_out in (
         ("intake", IntakeSettings, set()),
         ("segments", SegmentSettings, set()),
         ("export", ExportSettings, set()),
+        ("pull", PullSettings, set()),
         ("manage", ManageSettings, {"token_file", "open"}),
     ):
         assert set(settings[section]) == set(model.model_fields) - left_out

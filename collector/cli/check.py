@@ -24,6 +24,7 @@ from collector.orders.operation import Operation
 from collector.orders.rules import Rules
 from collector.orders.schedule_changes import DomainChange, Tally, domain_changes
 from collector.orders.summary import summary
+from collector.service import pull_address
 from collector.service import settings as service_settings
 from collector.service.loader import current
 
@@ -60,7 +61,7 @@ def run(chosen: argparse.Namespace) -> int:
             return 2
         rules = Rules.load(scratch, digest)
         stack.callback(rules.close)
-        notes = notes_of(operations, now_us())
+        notes = [*notes_of(operations, now_us()), *pull_address.notes(settings)]
         changes = _Changes(in_force, rules)
         if chosen.json:
             told = {
@@ -86,7 +87,7 @@ def _read_all(settings: service_settings.Settings, scratch: Path) -> tuple[list[
 
     Raises ConfigurationError with all problems.
     """
-    problems: list[Problem] = database_problems(*settings.databases)
+    problems: list[Problem] = database_problems(*settings.databases) + pull_address.tls_problems(settings)
     operations: list[Operation] = []
     digests: list[str] = []
     for look in (

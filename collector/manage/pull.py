@@ -34,7 +34,7 @@ from collector.ground.clock import now_us
 from collector.ground.errors import CorruptError
 from collector.manage.pull_access import Access
 from collector.manage.pull_counts import PullCounts
-from collector.manage.pull_gate import DOWNLOADS_MAX, Account, Strangers
+from collector.manage.pull_gate import LIMITS, Account, Limits, Strangers
 from collector.manage.pull_range import wanted
 from collector.manage.pull_record import NotEnteredError, PullRecord
 from collector.manage.pull_shelf import ROOT, Held, Shelf, open_held
@@ -46,7 +46,7 @@ FILE_THREADS = 4
 _BEARER = re.compile(rf"bearer +({TOKEN.pattern})", re.ASCII | re.IGNORECASE)
 _LIST = re.compile(rf"{ROOT}(?:\?(?:after=(0|[1-9][0-9]{{0,5}}))?)?", re.ASCII)
 _FILE = re.compile(rf"{ROOT}/([1-9][0-9]{{0,5}})/([A-Za-z0-9][A-Za-z0-9._-]{{0,199}})", re.ASCII)
-_PAGE = re.compile(r"/v1/(key|openapi\.json|schema/[a-z_]{1,32}\.json)", re.ASCII)
+_PAGE = re.compile(r"/v1/(key|openapi\.json|schema/[a-z0-9_]{1,32}\.json)", re.ASCII)
 _ORIGIN = re.compile(r"https?://[^/?#]*(?=/)", re.ASCII | re.IGNORECASE)
 """Of a request in absolute form, which a server has to take (RFC 9112, 3.2.2)."""
 Page = Callable[[], bytes]
@@ -70,7 +70,13 @@ class PullApi:
     """One interface. `pages` are the documents by their path below /v1/; each may be asked again at any time."""
 
     def __init__(
-        self, data_dir: Path, pages: dict[str, Page], access: Access, record: PullRecord, counts: PullCounts
+        self,
+        data_dir: Path,
+        pages: dict[str, Page],
+        access: Access,
+        record: PullRecord,
+        counts: PullCounts,
+        limits: Limits = LIMITS,
     ) -> None:
         now = time.monotonic()
         self._shelf = Shelf(data_dir)
@@ -78,7 +84,8 @@ class PullApi:
         self._access = access
         self._record = record
         self._counts = counts
-        self._strangers = Strangers(now)
+        self._limits = limits
+        self._strangers = Strangers(limits, now)
         self._refused_since_us = now_us()
         self._accounts: dict[tuple[str, str], Account] = {}
         self._under_way: dict[str, int] = {}
@@ -140,9 +147,9 @@ class PullApi:
 
     async def _answer(self, request: web.BaseRequest, token: Token) -> web.StreamResponse:
         partner, now = token.partner, time.monotonic()
-        account = self._accounts.setdefault((partner, token.account), Account(now))
+        account = self._accounts.setdefault((partner, token.account), Account(self._limits, now))
         wait = account.admit(now)
-        if not wait and self._under_way.get(partner, 0) >= DOWNLOADS_MAX:
+        if not wait and self._under_way.get(partner, 0) >= self._limits.under_way:
             wait = 1
         if wait:
             answer = problem(429, "too many requests at once", **{"Retry-After": str(wait)})
@@ -256,6 +263,8 @@ class PullApi:
             elif isinstance(answer.body, int):
                 await self._send(made, answer.body, answer.offset, answer.size)
             await asyncio.wait_for(made.write_eof(), STALL_SECONDS)
+            # aiohttp waits for the reader within large bodies only: answers to requests sent in a row would pile up.
+            await asyncio.wait_for(request.writer.drain(), STALL_SECONDS)
         except TimeoutError:
             if request.transport is not None:
                 request.transport.abort()

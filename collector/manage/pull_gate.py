@@ -8,19 +8,31 @@ longest unseen is forgotten, and the limit over all sources covers what is forgo
 import math
 from collections import OrderedDict
 from ipaddress import IPv6Address, ip_address
+from typing import NamedTuple
 
 SOURCES_MAX = 4096
 """Sources that are remembered: some 1 MB."""
-SOURCE_BURST, SOURCE_PER_SECOND = 20, 0.2
-"""Failures of one source: twenty at once (a misconfigured script), then one in five seconds."""
-ALL_BURST, ALL_PER_SECOND = 1000, 50
-"""Failures of all sources together. Guessing 256 bits at any rate is hopeless; this bounds the work."""
-REQUESTS_BURST, REQUESTS_PER_SECOND = 2000, 100
-"""Requests of one account: each is an audit entry. DuckDB reads a large Parquet file in some dozens of ranges."""
-DOWNLOADS_MAX = 16
-"""Answers on their way to one partner at once, all its accounts together."""
 ENTRY_SECONDS = 60.0
 """Between two entries of failed requests in the audit log (contract: at most one a minute)."""
+
+
+class Limits(NamedTuple):
+    """Bursts are so many at once; rates are refilled a second."""
+
+    source_burst: int = 20
+    """Failures of one source: a misconfigured script's."""
+    source_rate: float = 0.2
+    all_burst: int = 1000
+    """Failures of all sources together. Guessing 256 bits at any rate is hopeless; this bounds the work."""
+    all_rate: float = 50
+    account_burst: int = 2000
+    """Requests of one account: each is an audit entry. DuckDB reads a large Parquet file in some dozens of ranges."""
+    account_rate: float = 100
+    under_way: int = 16
+    """Answers on their way to one partner at once, all its accounts together."""
+
+
+LIMITS = Limits()
 
 
 class Bucket:
@@ -50,8 +62,9 @@ class Bucket:
 class Strangers:
     """Requests without valid credentials: limited, and counted for the log."""
 
-    def __init__(self, now: float) -> None:
-        self._all = Bucket(ALL_BURST, ALL_PER_SECOND, now)
+    def __init__(self, limits: Limits, now: float) -> None:
+        self._limits = limits
+        self._all = Bucket(limits.all_burst, limits.all_rate, now)
         self._sources: OrderedDict[str, Bucket] = OrderedDict()
         self._count = 0
         self._entered = -math.inf
@@ -62,7 +75,7 @@ class Strangers:
         key = network_of(source)
         bucket = self._sources.get(key)
         if bucket is None:
-            bucket = self._sources[key] = Bucket(SOURCE_BURST, SOURCE_PER_SECOND, now)
+            bucket = self._sources[key] = Bucket(self._limits.source_burst, self._limits.source_rate, now)
             if len(self._sources) > SOURCES_MAX:
                 self._sources.popitem(last=False)
         self._sources.move_to_end(key)
@@ -91,8 +104,8 @@ class Strangers:
 class Account:
     """What one account has asked lately."""
 
-    def __init__(self, now: float) -> None:
-        self._bucket = Bucket(REQUESTS_BURST, REQUESTS_PER_SECOND, now)
+    def __init__(self, limits: Limits, now: float) -> None:
+        self._bucket = Bucket(limits.account_burst, limits.account_rate, now)
         self._told = -math.inf
         self.refused = 0
         """Requests refused for their rate, without an entry of their own yet."""

@@ -1,7 +1,5 @@
 """The interface's documents: the signing keys, the columns, and the interface itself (OpenAPI 3.1)."""
 
-import importlib
-import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,21 +9,20 @@ import collector
 from collector.exports import sshsig
 from collector.exports.keys import SigningKey, known_keys
 from collector.exports.kinds import Dataset, Format, Kind, Tlp
+from collector.exports.schema import schema_document
+from collector.exports.shadowserver import REPORTS
 from collector.manage.pull_shelf import LIST_MAX
 from collector.orders.instants import to_text
 
-DATASETS = (*get_args(Dataset), "network_activity")
-"""OCSF's name for `events` among them."""
+DATASETS = (*get_args(Dataset), "network_activity", *REPORTS)
+"""OCSF's and Shadowserver's names for `events` among them."""
 
 
 def pages(data_dir: Path, signing_key: Path) -> dict[str, Callable[[], bytes]]:
     """By path below /v1/. The keys are asked of the log each time; the rest is fixed."""
     made: dict[str, Callable[[], bytes]] = {"key": lambda: _written(keys_document(data_dir, signing_key))}
-    for dataset in DATASETS:
-        document = _schema(dataset)
-        if document is not None:
-            made[f"schema/{dataset}.json"] = _fixed(document)
-    made["openapi.json"] = _fixed(openapi([name for name in DATASETS if f"schema/{name}.json" in made]))
+    made |= {f"schema/{name}.json": _fixed(schema_document(name)) for name in DATASETS}
+    made["openapi.json"] = _fixed(openapi())
     return made
 
 
@@ -51,16 +48,7 @@ def _key(key: SigningKey) -> dict[str, Any]:
     }
 
 
-def _schema(dataset: str) -> dict[str, Any] | None:
-    if importlib.util.find_spec("collector.exports.schema") is None:
-        return None
-    document: dict[str, Any] | None = importlib.import_module("collector.exports.schema").schema_document(
-        dataset
-    )
-    return document
-
-
-def _fixed(document: dict[str, Any]) -> Callable[[], bytes]:
+def _fixed(document: Any) -> Callable[[], bytes]:
     content = _written(document)
     return lambda: content
 
@@ -69,7 +57,7 @@ def _written(document: Any) -> bytes:
     return (json.dumps(document, indent=1) + "\n").encode()
 
 
-def openapi(datasets: list[str]) -> dict[str, Any]:
+def openapi() -> dict[str, Any]:
     """The whole interface. What it says of a request's form is all that is accepted."""
     sequence = {"type": "integer", "minimum": 1, "maximum": 999_999}
     asked = {
@@ -92,7 +80,7 @@ def openapi(datasets: list[str]) -> dict[str, Any]:
         "/v1/schema/{dataset}.json": _path(
             "A dataset's columns: meaning, unit, statutory class",
             _json({"type": "object"}),
-            _parameter("dataset", "path", "which", {"type": "string", "enum": datasets or list(DATASETS)}),
+            _parameter("dataset", "path", "which", {"type": "string", "enum": list(DATASETS)}),
         ),
         "/v1/key": _path(
             "The keys that sign manifests, with validity", _json({"$ref": "#/components/schemas/Keys"})

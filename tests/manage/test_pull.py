@@ -12,8 +12,7 @@ import threading
 import time
 
 import pytest
-from publication_world import Exports
-from pull_world import Interface, ask_on, listening, raw, until
+from pull_world import Exports, Interface, ask_on, listening, raw, until
 
 from collector.audit.log import read_entries
 from collector.exports.publication import publications

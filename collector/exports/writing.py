@@ -20,6 +20,7 @@ from collector.exports.engine import Engine
 from collector.exports.equation import predicates
 from collector.exports.kinds import Dataset, Entitlement, Labels, WrittenFile
 from collector.exports.native import NativeWriter
+from collector.exports.ocsf import OcsfWriter
 from collector.exports.shadowserver import ShadowserverWriter
 from collector.ground.errors import CorruptError
 
@@ -61,8 +62,6 @@ def readings(entitlement: Entitlement, labels: Labels, folder: Path) -> list[Rea
         if writers:
             found.append(Reading("ordered", "events", ("place", "timestamp"), tuple(writers)))
         if "ocsf-parquet" in entitlement.formats:
-            from collector.exports.ocsf import OcsfWriter  # type: ignore[import-not-found]  # noqa: PLC0415
-
             found.append(Reading("by_time", "events", ("timestamp",), (OcsfWriter(labels, folder),)))
     if "hosts" in columns and "parquet" in entitlement.formats:
         writer = NativeWriter(labels, folder, "hosts", columns["hosts"])

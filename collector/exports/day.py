@@ -218,7 +218,7 @@ class _Run:
             "events", [segment.path(self._means.data_dir) for segment in self._source.segments], EVENTS
         )
         path = engine.folder / "addresses.parquet"
-        texts = (batch.column(0) for batch in engine.stream(query.distinct_addresses()))
+        texts = (batch.column(0) for batch in engine.stream(query.distinct_addresses(), in_order=False))
         self._addresses = write_addresses(texts, list(self.flags), self._means.enrichment, path)
         engine.view("addresses", [path], EVENTS)
 

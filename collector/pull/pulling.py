@@ -68,9 +68,6 @@ class Puller:
 
     async def _resume_trust(self) -> None:
         """What stands was verified when it came, or is covered by what was verified later: the last signer must be trusted."""
-        stood = self._holdings.stood
-        for number in sorted(stood):
-            self._trust.has_signed(stood[number].signer)
         last = self._holdings.last
         if last is None:
             return
@@ -85,6 +82,9 @@ class Puller:
                     f"signed by {self._trust.words}",
                     "give the key that signed what stands here too, or pull into another folder",
                 )
+        stood = self._holdings.stood
+        for number in sorted(stood):
+            self._trust.has_signed(stood[number].signer)
 
     async def _end(self, newest: Stood | None) -> int:
         """The highest number that the collector says there is; never below what stands here."""

@@ -2,16 +2,16 @@
 
 import asyncio
 import contextlib
+import io
 import json
-import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from collectors import PENTRAP
 from publication_world import NOW_US, PARTNER, Exports
 
+from collector.cli import main
 from collector.exports import sshsig, tokens
 from collector.ground.clock import now_us
 from collector.manage.pull import PullApi
@@ -69,9 +69,7 @@ class Served:
             self.exports.publish(day, now_us=TODAY_US, **changes)
 
     def start(self, port: int = 0) -> None:
-        data, log = self.exports.data, self.exports.log
-        if log.unsigned if hasattr(log, "unsigned") else False:
-            log.sign()
+        data = self.exports.data
         self._record = PullRecord(data / "audit")
         self._api = PullApi(
             data, pages(data, self.exports.key_file), Access(data, (PARTNER,)), self._record, PullCounts()
@@ -87,19 +85,21 @@ class Served:
     async def _make(self) -> PullServer:
         return PullServer(self._api)
 
-    def pull(self, to: Path, *words: str, url: str = "", key: Path | None = None, **more: Any) -> "Pulled":
+    def pull(
+        self, to: Path, *words: str, url: str = "", key: Path | None = None, no_key: bool = False
+    ) -> "Said":
         """`pentrap pull`, with the token and the key that were handed over."""
-        given = [] if "--trust-first-use" in words else ["--key", str(key or self.key)]
-        if more.pop("no_key", False):
-            given = []
-        return run(url or self.url, "--token-file", str(self.token), "--to", str(to), *given, *words, **more)
+        given = [] if no_key or "--trust-first-use" in words else ["--key", str(key or self.key)]
+        at = ["--token-file", str(self.token), "--to", str(to)]
+        return run("pull", url or self.url, *at, *given, *words)
 
 
-class Pulled:
-    """What a run said."""
+class Said(NamedTuple):
+    """What a command said."""
 
-    def __init__(self, done: Any):
-        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
+    code: int
+    out: str
+    err: str
 
     @property
     def said(self) -> list[dict[str, Any]]:
@@ -109,18 +109,19 @@ class Pulled:
         return [one for one in self.said if one["what"] == what]
 
 
-def run(*words: str, **more: Any) -> Pulled:
-    return Pulled(
-        subprocess.run(
-            [str(PENTRAP), "pull", *words], capture_output=True, text=True, timeout=60, check=False, **more
-        )
-    )
+def run(*words: str) -> Said:
+    """`pentrap` with these words, in this process: a new one needs a second to import everything."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = main(list(words))
+        except SystemExit as ended:
+            code = ended.code
+    return Said(code, out.getvalue(), err.getvalue())
 
 
-def verify(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(PENTRAP), "verify", *words], capture_output=True, text=True, timeout=60, check=False
-    )
+def verify(*words: str) -> Said:
+    return run("verify", *words)
 
 
 @contextlib.contextmanager

@@ -15,18 +15,21 @@ Statutory class, after 18 USC 3121(c) and 3127 (law.md, "Content or not"):
     empty                 a column of the format's that nothing here fills
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 
 from collector.exports.native import HOSTS
+from collector.exports.network_activity import CONSTANTS
+from collector.exports.network_activity import SCHEMA as NETWORK_ACTIVITY
+from collector.exports.ocsf import SCHEMA_VERSION as OCSF_VERSION
 from collector.exports.shadowserver import REPORTS, SEVERITY
 from collector.exports.shadowserver import SCHEMA_VERSION as REPORTS_VERSION
 from collector.segments.table import EVENTS, SCHEMA_VERSION
 
 Class = Literal["addressing, routing", "signalling", "volume", "looked up", "label", "content", "empty"]
 ROUTING: Class = "addressing, routing"
-OCSF_VERSION = 1
 
 
 class Meaning(NamedTuple):
@@ -140,37 +143,42 @@ _REPORT_MEANINGS: dict[str, Meaning] = {
 _UNFILLED = Meaning("empty", "", "nobody fills it")
 _NUMBERS = {"src_port", "dst_port", "src_asn"}
 
-_OCSF: tuple[tuple[str, str, bool, str | Meaning], ...] = (
-    ("time", "int64", False, MEANINGS["timestamp"]._replace(unit="milliseconds since 1970, UTC")),
-    ("class_uid", "int32", False, Meaning("label", "", "4001, Network Activity")),
-    ("category_uid", "int32", False, Meaning("label", "", "4, Network Activity")),
-    ("type_uid", "int64", False, Meaning("label", "", "400101, Network Activity: Open")),
-    ("activity_id", "int32", False, Meaning("label", "", "1, Open")),
-    (
-        "severity_id",
-        "int32",
-        False,
-        Meaning("label", "", "OCSF's number of a severity; the same in every row"),
+_OCSF: dict[str, Meaning | str] = {
+    "class_uid": Meaning("label", "", "4001, Network Activity"),
+    "category_uid": Meaning("label", "", "4, Network Activity"),
+    "activity_id": Meaning("label", "", "1, Open"),
+    "type_uid": Meaning("label", "", "400101, Network Activity: Open"),
+    "severity_id": Meaning("label", "", "5, Critical"),
+    "time": MEANINGS["timestamp"]._replace(unit="milliseconds since 1970, UTC"),
+    "metadata.version": Meaning("label", "", "the version of OCSF"),
+    "metadata.product.name": Meaning("label", "", "what made the event"),
+    "metadata.product.vendor_name": Meaning("label", "", "the same"),
+    "metadata.product.version": Meaning("label", "", "the collector's version"),
+    "metadata.uid": Meaning("label", "", "stream and record of events, joined by a hyphen"),
+    "metadata.original_time": MEANINGS["timestamp"]._replace(unit=f"{_INSTANT}, as text that ends in Z"),
+    "src_endpoint.ip": "src_ip",
+    "src_endpoint.port": "src_port",
+    "src_endpoint.autonomous_system.number": "src_asn",
+    "src_endpoint.location.country": "src_geo",
+    "dst_endpoint.ip": "dst_ip",
+    "dst_endpoint.port": "dst_port",
+    "dst_endpoint.hostname": "domain",
+    "connection_info.direction_id": Meaning("label", "", "1, inbound"),
+    "connection_info.protocol_num": Meaning(ROUTING, "", "6 (TCP) or 17 (UDP)"),
+    "connection_info.protocol_name": "transport",
+    "connection_info.protocol_ver_id": Meaning(ROUTING, "", "4 or 6, the source's version of IP"),
+    "observation_point_id": Meaning("label", "", "2: seen at the destination"),
+    "traffic.bytes_in": "bytes_in",
+    "enrichments[].name": Meaning("label", "", "which attribute the enrichment is told of"),
+    "enrichments[].value": Meaning(ROUTING, "", "that attribute's value"),
+    "enrichments[].type": Meaning("label", "", "always sinkhole"),
+    "enrichments[].provider": Meaning("label", "", "who tells it"),
+    "enrichments[].data": Meaning(
+        "label", "", "JSON text of family, infection, application, source_trust and mark"
     ),
-    ("observation_point_id", "int32", False, Meaning("label", "", "2: seen at the destination")),
-    ("src_endpoint.ip", "string", False, "src_ip"),
-    ("src_endpoint.port", "int32", False, "src_port"),
-    ("src_endpoint.autonomous_system.number", "int64", True, "src_asn"),
-    ("src_endpoint.location.country", "string", True, "src_geo"),
-    ("dst_endpoint.ip", "string", False, "dst_ip"),
-    ("dst_endpoint.port", "int32", False, "dst_port"),
-    ("dst_endpoint.hostname", "string", True, "domain"),
-    ("connection_info.direction_id", "int32", False, Meaning("label", "", "1: inbound")),
-    ("connection_info.protocol_num", "int32", False, Meaning(ROUTING, "", "6 (TCP) or 17 (UDP)")),
-    ("connection_info.protocol_name", "string", False, "transport"),
-    (
-        "connection_info.protocol_ver_id",
-        "int32",
-        False,
-        Meaning(ROUTING, "", "4 or 6: the source's IP version"),
-    ),
-    ("traffic.bytes_in", "int64", True, "bytes_in"),
-)
+}
+"""By path; `[]` stands for the elements of a list. A text names the column of events that it is."""
+_ALWAYS = {"time", "metadata.uid", "metadata.original_time", "src_endpoint.ip", "src_endpoint.port"}
 
 DESCRIPTIONS = {
     "events": "One row per recorded check-in, sorted by src_ip in network order, then time. Publications add up.",
@@ -184,10 +192,10 @@ def schema_document(dataset: str) -> dict[str, Any] | None:
     columns = columns_of(dataset)
     if columns is None:
         return None
-    version = {"network_activity": OCSF_VERSION}.get(dataset, SCHEMA_VERSION)
+    version = REPORTS_VERSION if dataset in REPORTS else SCHEMA_VERSION
     return {
         "dataset": dataset,
-        "schema_version": REPORTS_VERSION if dataset in REPORTS else version,
+        "schema_version": OCSF_VERSION if dataset == "network_activity" else version,
         "description": DESCRIPTIONS.get(dataset, "events in the form of Shadowserver's report of this name."),
         "columns": [column.as_dict() for column in columns],
     }
@@ -200,10 +208,7 @@ def columns_of(dataset: str) -> list[Column] | None:
     if dataset == "hosts":
         return [_native(field, _of_host(field.name)) for field in HOSTS]
     if dataset == "network_activity":
-        return [
-            Column(name, kind, null, MEANINGS[meaning] if isinstance(meaning, str) else meaning)
-            for name, kind, null, meaning in _OCSF
-        ]
+        return [_of_ocsf(path, kind) for path, kind in _attributes(NETWORK_ACTIVITY)]
     if dataset in REPORTS:
         return [_of_report(name) for name in REPORTS[dataset]]
     return None
@@ -220,6 +225,25 @@ def _of_host(name: str) -> Meaning:
         if name in _OF_LAST
         else meaning
     )
+
+
+def _attributes(fields: Iterable[pa.Field], above: str = "") -> Iterator[tuple[str, pa.DataType]]:
+    """The paths of OCSF's attributes and their types, objects and lists taken apart."""
+    for field in fields:
+        kind, path = field.type, above + field.name
+        if pa.types.is_list(kind):
+            kind, path = kind.value_type, path + "[]"
+        if pa.types.is_struct(kind):
+            yield from _attributes(kind, path + ".")
+        else:
+            yield path, kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _of_ocsf(path: str, kind: pa.DataType) -> Column:
+    found = _OCSF[path]
+    meaning = MEANINGS[found] if isinstance(found, str) else found
+    fixed = path in CONSTANTS or path.startswith("metadata.") or path in _ALWAYS
+    return Column(path, str(kind), not fixed, meaning)
 
 
 def _of_report(name: str) -> Column:

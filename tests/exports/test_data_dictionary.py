@@ -7,6 +7,7 @@ import pytest
 
 from collector.exports import schema
 from collector.exports.native import HOSTS, SCHEMAS
+from collector.exports.network_activity import SCHEMA, leaves
 from collector.exports.shadowserver import REPORTS
 from collector.segments.table import EVENTS, SCHEMA_VERSION
 
@@ -42,6 +43,16 @@ def test_reports_columns_are_the_writers(report):
         "version",
     }
     assert content == expected & set(REPORTS[report])
+
+
+def test_ocsf_attributes_are_the_writers():
+    """Every leaf of the written schema has a line with its type, in the order of the file."""
+    columns = schema.schema_document("network_activity")["columns"]
+    assert [one["name"].replace("[].", ".list.element.") for one in columns] == list(leaves(SCHEMA))
+    types = {one["name"]: one["type"] for one in columns}
+    assert types["time"] == types["type_uid"] == "int64"
+    assert types["src_endpoint.port"] == "int32"
+    assert types["dst_endpoint.hostname"] == types["enrichments[].data"] == "string"
 
 
 @pytest.mark.parametrize("dataset", DATASETS)

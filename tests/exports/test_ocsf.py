@@ -5,7 +5,6 @@ import ipaddress
 import json
 import re
 import tempfile
-from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -13,6 +12,7 @@ import pandas as pd
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from as_read import row_of_event, told
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parquet_pages import DATA_PAGES, pages
@@ -57,47 +57,13 @@ def written(found, **cut) -> tuple[list[dict], list[bytes]]:
     return events, contents
 
 
-def back(event: dict) -> dict:
-    """The row of `events` that an event came from: all but order_id, which the file says once."""
-    source, destination = event["src_endpoint"], event["dst_endpoint"] or {}
-    stream, _, record = event["metadata"]["uid"].rpartition("-")
-    told = json.loads(event["enrichments"][0]["data"]) if event["enrichments"] else {}
-    connection = event["connection_info"]
-    return {
-        "timestamp": datetime.fromisoformat(event["metadata"]["original_time"]),
-        "src_ip": source["ip"],
-        "src_port": source["port"],
-        "source_trust": told.get("source_trust"),
-        "src_asn": (source["autonomous_system"] or {}).get("number"),
-        "src_geo": (source["location"] or {}).get("country"),
-        "mark": told.get("mark"),
-        "dst_ip": destination.get("ip"),
-        "dst_port": destination.get("port"),
-        "transport": connection["protocol_name"],
-        "application": told.get("application"),
-        "domain": destination.get("hostname"),
-        "family": told.get("family"),
-        "infection": told.get("infection"),
-        "bytes_in": (event["traffic"] or {}).get("bytes_in"),
-        "sensor": stream.partition(".")[0],
-        "stream": stream,
-        "record": int(record),
-    }
-
-
-def expected(one: dict, columns=()) -> dict:
-    """What can be told of a row by who has only `columns` (empty: all); the sensor is in the stream's name."""
-    kept = {*columns, "sensor"} if columns else set(one)
-    return {name: value if name in kept else None for name, value in one.items() if name != "order_id"}
-
-
 @settings(max_examples=120, deadline=None)
 @given(found=rows(), columns=column_choices(), edges=st.lists(st.integers(1, 40)), coded=st.booleans())
 def test_every_row_can_be_told_from_its_event(found, columns, edges, coded):
     """Each row comes back whole, to the microsecond, in order; what the annex does not give is nowhere."""
     found = by_time(found)
     events, _ = written(found, columns=columns, edges=edges, coded=coded)
-    assert [back(event) for event in events] == [expected(one, columns) for one in found]
+    assert [row_of_event(event) for event in events] == [told(one, columns) for one in found]
 
 
 @settings(max_examples=80, deadline=None)
@@ -232,7 +198,7 @@ def test_parts_are_of_bounded_size_and_make_up_the_whole():
     """Each part is a file of its own within the size, ends only for want of room, and no row is lost or repeated."""
     found = [row(record=number, timestamp=MIDNIGHT, domain=f"d{number}.com") for number in range(2000)]
     events, parts = written(found, part_bytes=1_000_000, edges=range(7, 2000, 7))
-    assert [back(event)["record"] for event in events] == list(range(2000))
+    assert [row_of_event(event)["record"] for event in events] == list(range(2000))
     assert 5 < len(parts) < 10
     assert max(map(len, parts)) <= 1_000_000
     assert len(written(found)[1]) == 1
@@ -302,13 +268,13 @@ def test_pandas_polars_and_duckdb_read_it(tmp_path):
     )
     (file,) = write(tmp_path, found)
     path = tmp_path / file.name
-    want = [expected(one) for one in found]
-    assert [back(event) for event in pl.read_parquet(path).to_dicts()] == want
+    want = [told(one) for one in found]
+    assert [row_of_event(event) for event in pl.read_parquet(path).to_dicts()] == want
     frame = pd.read_parquet(path, dtype_backend="pyarrow")
-    assert [back(event) for event in frame.to_dict("records")] == want
+    assert [row_of_event(event) for event in frame.to_dict("records")] == want
     relation = duckdb.sql(f"SELECT * FROM read_parquet('{path}')")
     events = [dict(zip(relation.columns, one, strict=True)) for one in relation.fetchall()]
-    assert [back(event) for event in events] == want
+    assert [row_of_event(event) for event in events] == want
     types = dict(zip(relation.columns, map(str, relation.types), strict=True))
     assert {name: types[name] for name in ("class_uid", "type_uid", "time")} == {
         "class_uid": "INTEGER",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from as_read import SCHEMA, read_reports, report, report_of, report_row
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rows_world import LABELS, batches, by_address, column_choices, row, rows
@@ -21,7 +22,6 @@ from collector.exports.shadowserver import REPORTS, SLICE_ROWS, ShadowserverWrit
 from collector.orders.schedule import FAMILY
 
 REFERENCE = Path(__file__).parent / "reference"
-SCHEMA = json.loads((REFERENCE / "reports-sinkhole.json").read_text())
 FEEDS = {
     feed["file_name"]: feed
     for name, feed in json.loads((REFERENCE / "intelmq-sinkhole.json").read_text()).items()
@@ -37,8 +37,6 @@ CONTENT = (
     "version",
     "dst_hostname",
 )
-INTELMQ_NAME = re.compile(r"^(?:\d{4}-\d{2}-\d{2}-)?(\w+)(-\w+)*\.csv$")
-"""IntelMQ's: what it takes a file's report from."""
 
 
 def write(folder: Path, found, *, part_bytes=None, **cut):
@@ -63,46 +61,6 @@ def written(found, **cut) -> dict[str, str]:
     return {name: content.decode("ascii") for name, content in contents.items()}
 
 
-def report_of(name: str) -> str:
-    return INTELMQ_NAME.fullmatch(name).group(1)
-
-
-def read(contents: dict[str, str]) -> dict[str, list[dict]]:
-    """All parts' rows by report, as IntelMQ's csv reader gives them."""
-    found = defaultdict(list)
-    for name in sorted(contents):
-        found[report_of(name)] += csv.DictReader(io.StringIO(contents[name]), dialect="unix")
-    return dict(found)
-
-
-def report(one: dict) -> str:
-    """The report that a row belongs in."""
-    version = ipaddress.ip_address(one["src_ip"]).version
-    return f"event{version}_sinkhole" + ("_http" if one.get("application") == "http" else "")
-
-
-def expected(one: dict) -> dict:
-    """A row of events as the report's row: from the published column list, by partners' facts, cell by cell."""
-    given = defaultdict(lambda: None, one)
-    cells = dict.fromkeys(SCHEMA[report(one)]["fields"], "")
-    plain = {
-        **{name: given[name] for name in ("src_ip", "src_port", "src_asn", "src_geo", "dst_ip", "dst_port")},
-        "protocol": given["transport"],
-        "infection": given["infection"],
-        "tag": given["infection"],
-        "family": given["family"],
-        "application": given["application"],
-        "severity": "critical",
-        "timestamp": one["timestamp"].strftime("%Y-%m-%d %H:%M:%S.%f"),
-        "event_id": f"{one['stream']}-{one['record']}",
-    }
-    if given["application"] == "http":
-        plain["http_host"] = given["domain"]
-    if given["application"] == "tls":
-        plain["ssl_servername"] = given["domain"]
-    return cells | {name: str(value) for name, value in plain.items() if value is not None}
-
-
 def test_columns_are_the_published_ones():
     """The four reports' columns and order are those of the schema that Shadowserver publishes."""
     assert {name: list(columns) for name, columns in REPORTS.items()} == {
@@ -118,8 +76,8 @@ def test_every_row_comes_back_in_its_report_in_order(found, columns, edges, code
     want = defaultdict(list)
     for one in found:
         cut = {name: value for name, value in one.items() if not columns or name in columns}
-        want[report(cut)].append(expected(cut))
-    assert read(written(found, columns=columns, edges=edges, coded=coded)) == dict(want)
+        want[report(cut)].append(report_row(cut))
+    assert read_reports(written(found, columns=columns, edges=edges, coded=coded)) == dict(want)
 
 
 @settings(max_examples=50, deadline=None)
@@ -161,7 +119,7 @@ def test_a_slice_of_a_large_batch_is_not_noticed():
     """A batch larger than is made into text at once loses and repeats nothing."""
     many = [row(record=number) for number in range(SLICE_ROWS + 3)]
     assert [
-        int(one["event_id"].rpartition("-")[2]) for one in read(written(many))["event4_sinkhole_http"]
+        int(one["event_id"].rpartition("-")[2]) for one in read_reports(written(many))["event4_sinkhole_http"]
     ] == list(range(SLICE_ROWS + 3))
 
 
@@ -216,7 +174,7 @@ def test_intelmq_reads_every_row(found):
     found = [one for one in by_address(found) if one["src_ip"] != "0.0.0.0"]
     events = [
         intelmq_event(FEEDS[name], one)
-        for name, lines in sorted(read(written(found)).items())
+        for name, lines in sorted(read_reports(written(found)).items())
         for one in lines
     ]
     want = sorted(found, key=report)

@@ -3,5 +3,18 @@ the check-ins.
 
 settings     `[manage]`
 exposition   the shared counters as Prometheus metrics
+deliveries   what partners are given, as metrics
 app          the routes
+
+And the partners' interface, on another address:
+
+pull          what is asked, by whom, and what is answered
+pull_access   tokens as the file has them now
+pull_gate     how often is too often
+pull_range    which bytes a request asks for
+pull_shelf    what stands for a partner
+pull_record   the entry before the answer
+pull_pages    keys, columns, OpenAPI
+pull_server   connections, TLS
+pull_counts   metrics
 """

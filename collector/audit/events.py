@@ -74,6 +74,10 @@ EVENTS: dict[str, Event] = {
         "offset operation order refused",
     ),
     "pull_refused": _event("requests without valid credentials, since when", "count since"),
+    "key_changed": _event(
+        "the key that signs publications is about to be announced or replaced; `handover` is the old key's signature over it",
+        "change public previous handover actor",
+    ),
     "credential_changed": _event(
         "a partner's tokens are about to change: added, rotated or revoked; tokens by the beginning of their hash",
         "partner account change tokens actor",

@@ -26,6 +26,7 @@ from collector.ground import files
 from collector.ground.errors import ConfigurationError, Problem
 
 CHECKPOINT_LABEL = b"pentrap audit checkpoint v1"
+LOG_KEY_SUFFIX = ".log"
 EXPECTED = "an Ed25519 private key in OpenSSH's form without a passphrase, readable by its owner only (0600)"
 _PLACE = "[export] signing_key"
 
@@ -50,8 +51,12 @@ def origin_of(sensor: str) -> str:
 
 
 def checkpoint_key(path: Path, sensor: str) -> CheckpointKey:
-    """The key of a sensor's log from the collector's key file. Raises ConfigurationError."""
-    return CheckpointKey(read_key(path), sensor)
+    """The key of a sensor's log from the collector's key file. Raises ConfigurationError.
+
+    The log keeps the key that it was begun with: where the one that signs publications was replaced, the first lies beside it.
+    """
+    first = Path(f"{path}{LOG_KEY_SUFFIX}")
+    return CheckpointKey(read_key(first if first.exists() else path), sensor)
 
 
 def read_key(path: Path) -> Ed25519PrivateKey:

@@ -1,6 +1,6 @@
 """Which keys signed publications, and since when: the log's entries say, so no second file can say otherwise.
 
-The key in force is the key file's. Its change is entered (`key_changed`) by `hand_over`, with a signature of the old key over
+The key in force is the key file's. Its change is entered (`key_changed`) by `rotation`, with a signature of the old key over
 the new one's public line: whoever trusts the old key can follow by himself (`follows`), and what the old key signed stays
 verifiable. A manifest names its own key.
 

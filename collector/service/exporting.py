@@ -19,6 +19,7 @@ from collector.exports.day import ExportError, Means, Outcome, export_day
 from collector.exports.enrich import enrichment
 from collector.exports.kinds import Entitlement
 from collector.exports.partners import entitlements, read_partners
+from collector.exports.rotation import check_in_force
 from collector.ground.clock import now_us
 from collector.ground.errors import ConfigurationError, Problem
 from collector.orders.docket import read_operations
@@ -38,6 +39,7 @@ def exporter(settings: Settings, log: AuditLog) -> Iterator["Exporter"]:
     """Everything that exports of any day need. Raises ConfigurationError, OSError."""
     ledger = Ledger.of(read_entries(settings.data_dir / "audit"))
     granted = granted_now(settings, ledger)
+    check_in_force(settings.data_dir, settings.signing_key)
     with enrichment(*settings.databases) as found:
         means = Means(
             data_dir=settings.data_dir,

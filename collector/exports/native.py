@@ -42,7 +42,8 @@ _ENCODINGS = {
     "first_seen": "DELTA_BINARY_PACKED",
     "last_seen": "DELTA_BINARY_PACKED",
     "record": "DELTA_BINARY_PACKED",
-    "src_port": "BYTE_STREAM_SPLIT",
+    # Not BYTE_STREAM_SPLIT, which is 3 % smaller: DuckDB before 2.0 reads that of floating-point numbers only.
+    "src_port": "DELTA_BINARY_PACKED",
 }
 
 

@@ -243,17 +243,15 @@ class Puller:
             )
         _check_rows(place, part, file)
         files.rename(part, target)
-        self._ways.tell(
-            {
-                "what": "file",
-                "sequence": stood.sequence,
-                "path": str(self._holdings.path(stood.sequence) / file.name),
-                **file.model_dump(),
-            }
-        )
         return True
 
     def _tell_publication(self, manifest: Manifest, stood: Stood, gone: list[str]) -> None:
+        """Files too are told once all of it stands: whoever reads on finds them."""
+        folder = self._holdings.path(stood.sequence)
+        for file in manifest.files:
+            if file.name not in gone:
+                facts = {"sequence": stood.sequence, "kind": stood.kind, "path": str(folder / file.name)}
+                self._ways.tell({"what": "file"} | facts | file.model_dump())
         self._ways.tell(
             {
                 "what": "publication",
@@ -273,7 +271,7 @@ class Puller:
                 "rows": sum(file.rows for file in manifest.files),
                 "manifest_sha256": stood.sha256,
                 "key": manifest.key,
-                "folder": str(self._holdings.path(stood.sequence)),
+                "folder": str(folder),
             }
         )
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "segments"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "exports"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 

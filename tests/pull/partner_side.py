@@ -45,8 +45,8 @@ class Loop:
 class Served:
     """Publications, the interface that gives them out, and what a partner was handed at the beginning."""
 
-    def __init__(self, folder: Path):
-        self.exports = Exports(folder)
+    def __init__(self, folder: Path, make=Exports):
+        self.exports = make(folder)
         self.folder = folder
         self.loop = Loop()
         self.tls = None

@@ -1,0 +1,180 @@
+"""deploy/PARTNERS.md followed word for word, against a small day that is really exported and really served."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+from collectors import PENTRAP
+from guide_world import LATE, ROWS, served_day
+
+from collector.cli import parser
+from collector.exports import schema
+from collector.exports.kinds import Kind
+
+ROOT = Path(__file__).resolve().parents[2]
+GUIDE = ROOT / "deploy/PARTNERS.md"
+ADDRESS = "https://collector.example:8444"
+TOKEN = "ptr_…"
+
+
+class Block(NamedTuple):
+    """One fenced block; `needs` is the second word after the fence."""
+
+    language: str
+    needs: str
+    text: str
+
+
+def blocks() -> list[Block]:
+    found = re.findall(r"^```([a-z]+) ?([a-z]*)\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    return [Block(*one) for one in found]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """A partner's working folder with `token` and `pentrap.pub`, after the guide's shell blocks; and what they said."""
+    served = served_day(tmp_path_factory.mktemp("collector"))
+    served.start()
+    folder = tmp_path_factory.mktemp("partner")
+    for name, content in (("token", served.token), ("pentrap.pub", served.key)):
+        (folder / name).write_bytes(content.read_bytes())
+        (folder / name).chmod(0o600)
+    yield Desk(folder, served)
+    served.stop()
+    served.loop.stop()
+
+
+class Desk:
+    def __init__(self, folder, served):
+        self.folder, self.url, self.token = folder, served.url, served.token.read_text().strip()
+        script = ["set -eu"]
+        for number, block in enumerate(one for one in blocks() if one.language == "sh"):
+            script += [f"echo '== {number}'", self.here(block.text)]
+        self.said = self.run("bash", "-c", "\n".join(script))
+
+    def here(self, text):
+        return text.replace(ADDRESS, self.url).replace(TOKEN, self.token)
+
+    def run(self, *words, more=""):
+        done = subprocess.run(
+            words,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env=os.environ | {"PATH": f"{PENTRAP.parent}:/usr/bin:/bin", "TZ": "America/New_York"},
+        )
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+    def python(self, text):
+        return self.run(sys.executable, "-c", text)
+
+
+def test_the_shell_blocks_run(desk):
+    """Fetching, verifying, curl and ssh-keygen, the hand-over to IntelMQ and the lake's layout do what is said of them."""
+    assert "2 new publications" in desk.said
+    assert 'Good "pentrap-export" signature for pentrap' in desk.said
+    assert "304" in desk.said
+    assert "PAR1" in desk.said
+    assert "FAIL" not in desk.said
+    assert (desk.folder / "again").exists() is False
+    handed = sorted(path.name for path in (desk.folder / "intelmq").iterdir())
+    assert len(handed) == 8
+    # IntelMQ's own pattern tells the report by the name.
+    pattern = re.compile(r"^(?:\d{4}-\d{2}-\d{2}-)?(\w+)(-\w+)*\.csv$")
+    assert {pattern.search(name)[1] for name in handed} == set(schema.REPORTS)
+    laid = list((desk.folder / "publications/security-lake").rglob("*.parquet"))
+    assert {path.parent.name for path in laid} == {"eventDay=20261122"}
+    assert len(laid) == 2
+    assert desk.token not in desk.said
+
+
+def test_the_sql_blocks_run(desk):
+    """Each block of SQL runs in DuckDB in turn; events add up and hosts replace, as the guide says."""
+    steps = [desk.here(one.text) for one in blocks() if one.language == "sql" and not one.needs]
+    assert len(steps) >= 5
+    count = "SELECT (SELECT count(*) FROM events), (SELECT sum(check_ins) FROM hosts)"
+    run = f"import duckdb\nfor step in {steps!r}:\n    duckdb.execute(step).fetchall()\n"
+    text = run + f"print(duckdb.execute({count!r}).fetchall())"
+    assert f"[({ROWS + LATE}, {ROWS + LATE})]" in desk.python(text)
+
+
+def test_the_python_blocks_run(desk):
+    """Both pandas and Polars read every row of events; what is due for deletion is deleted, and it verifies afterwards."""
+    texts = [one.text for one in blocks() if one.language == "python" and not one.needs]
+    assert len(texts) == 3
+    for text in texts[:2]:
+        counted = "len(events if hasattr(events, 'index') else events.collect())"
+        said = desk.python(text + f"print('rows:', {counted})")
+        assert "tinba" in said
+        assert f"rows: {ROWS + LATE}" in said
+    before = len(list((desk.folder / "publications").glob("[0-9]*/*")))
+    desk.python(texts[2])
+    assert len(list((desk.folder / "publications").glob("[0-9]*/*"))) <= before
+    later = texts[2].replace("today = datetime.now(UTC).date()", "today = date(2099, 1, 1)")
+    assert later != texts[2]
+    desk.python(later)
+    left = {path.name for path in (desk.folder / "publications").glob("[0-9]*/*")}
+    assert left == {"manifest.json", "manifest.json.sig", "SHA256SUMS"}
+
+
+def test_duckdb_reads_from_the_interface(desk):
+    """The httpfs block runs where the extension is installed."""
+    duckdb = pytest.importorskip("duckdb")
+    try:
+        duckdb.connect().execute("LOAD httpfs")
+    except duckdb.Error:
+        pytest.skip("DuckDB's httpfs extension is not installed, and is not fetched by tests")
+    (block,) = [one for one in blocks() if one.needs == "httpfs"]
+    text = desk.here(block.text).replace("INSTALL httpfs; ", "")
+    desk.python(f"import duckdb\nduckdb.execute({text!r}).fetchall()")
+
+
+def test_spark_reads_the_files(desk):
+    """The Spark block runs where Spark is installed."""
+    pytest.importorskip("pyspark")
+    (block,) = [one for one in blocks() if one.needs == "spark"]
+    desk.python(block.text)
+
+
+def test_configuration_blocks_are_what_they_say():
+    """The cron line has options that exist; the YAML is YAML, and leads from collector to parser."""
+    (cron,) = [one for one in blocks() if one.language == "cron"]
+    words = cron.text.split("&& pentrap ", 1)[1].split()
+    assert parser().parse_args(words).url == ADDRESS
+    (bots,) = [yaml.safe_load(one.text) for one in blocks() if one.language == "yaml"]
+    assert bots["pentrap-collector"]["parameters"]["path"].endswith("/")
+    assert {one.partition("-")[0] for one in bots} == {"pentrap"}
+
+
+def test_no_block_is_of_another_kind():
+    """Every fence is one that a test runs or reads."""
+    assert {one.language for one in blocks()} == {"sh", "sql", "python", "yaml", "cron"}
+    assert {one.needs for one in blocks()} == {"", "httpfs", "spark"}
+    assert GUIDE.read_text().count("```") == 2 * len(blocks())
+
+
+@pytest.mark.parametrize("dataset", ["events", "hosts", "network_activity"])
+def test_the_dictionary_is_the_codes(dataset):
+    """The table in the guide is the one that the code has."""
+    text = GUIDE.read_text().partition(f"<!-- dictionary: {dataset} -->\n")[2]
+    assert text.startswith(schema.markdown(dataset) + "\n"), schema.markdown(dataset)
+
+
+def test_every_kind_and_setting_is_named():
+    """Kinds of publication, TLP and what the client's options are, as the code has them."""
+    text = GUIDE.read_text()
+    for kind in Kind.__args__:
+        assert f"**{kind}**" in text
+    for option in re.findall(r"--[a-z][a-z-]+", text):
+        if option in {"--check", "--quiet", "--retry", "--etag-save", "--etag-compare", "--update-schema"}:
+            continue
+        assert option in {"--token-file", "--key", "--to", "--attempts", "--json", "--trust-first-use", "--ca", "--client-cert",
+                          "--client-key", "--layout", "--region", "--account"}, option  # fmt: skip

@@ -16,7 +16,7 @@ import pytest
 from as_read import SCHEMA, read_reports, report, report_of, report_row
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows_world import LABELS, batches, by_address, column_choices, row, rows
+from rows_world import LABELS, MIDNIGHT, batches, by_address, column_choices, row, rows
 
 from collector.exports.shadowserver import REPORTS, SLICE_ROWS, ShadowserverWriter
 from collector.orders.schedule import FAMILY
@@ -115,6 +115,19 @@ def test_parts_are_of_bounded_size_and_make_up_the_whole(found, part_bytes):
             assert len(piece) + following.index("\n") + 1 > part_bytes
 
 
+@pytest.mark.parametrize("edges", [(), range(1, 20), (3,)])
+@pytest.mark.parametrize(("spare", "rows_a_part"), [(0, 3), (1, 3), (-1, 2), (-10_000, 1)])
+def test_a_part_is_full_to_the_byte(edges, spare, rows_a_part):
+    """A row that ends exactly at the size is in the part; a row that no part has room for is one by itself, whole."""
+    many = [row(record=number) for number in range(1, 10)]
+    header, line, *_ = next(iter(written(many).values())).splitlines(keepends=True)
+    size = max(len(header) + 3 * len(line) + spare, 10)
+    counts = [
+        content.count("\n") - 1 for _, content in sorted(written(many, edges=edges, part_bytes=size).items())
+    ]
+    assert counts == [rows_a_part] * (9 // rows_a_part) + [9 % rows_a_part] * bool(9 % rows_a_part)
+
+
 def test_a_slice_of_a_large_batch_is_not_noticed():
     """A batch larger than is made into text at once loses and repeats nothing."""
     many = [row(record=number) for number in range(SLICE_ROWS + 3)]
@@ -207,6 +220,15 @@ def test_names_are_what_intelmq_takes_a_report_from():
     assert {report_of(name) for name in names} == set(REPORTS) <= set(FEEDS)
 
 
+def test_a_supplement_has_names_of_its_own(tmp_path):
+    """Its number stands before the part's, and IntelMQ finds the report all the same."""
+    writer = ShadowserverWriter(LABELS._replace(supplement=12), tmp_path)
+    writer.write(batches([row()])[0])
+    (file,) = writer.close()
+    assert file.name == "2026-11-21-event4_sinkhole_http-avalanche-1-s12-p001.csv"
+    assert report_of(file.name) == "event4_sinkhole_http"
+
+
 def test_bytes_as_shadowserver_writes_them():
     """Texts in quotes, numbers bare, nothing for what is absent, LF at each end."""
     (content,) = written(
@@ -216,6 +238,14 @@ def test_bytes_as_shadowserver_writes_them():
         '"2026-11-21 10:00:00.123456","udp","192.0.2.1",50000,64500,,,,,,,,,,"critical","198.51.100.7",16464,'
         ',,,,,,,,"avalanche-tinba","tinba","avalanche-tinba","opaque",,"sinkhole-1.0.1795305600000000-7",,\n'
     )
+
+
+def test_l35_every_row_can_be_traced_to_a_subscriber():
+    """UTC with microseconds, source address and port, transport, destination port: in every row of a report."""
+    ((one,),) = read_reports(written([row(src_port=1, timestamp=MIDNIGHT)])).values()
+    assert one["timestamp"] == "2026-11-21 00:00:00.000000"
+    found = [one[name] for name in ("src_ip", "src_port", "protocol", "dst_ip", "dst_port")]
+    assert found == ["192.0.2.1", "1", "tcp", "198.51.100.7", "80"]
 
 
 def test_pandas_reads_a_report(tmp_path):

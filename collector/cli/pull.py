@@ -186,9 +186,10 @@ def _attempts(text: str) -> int:
 
 def _line(said: dict[str, Any]) -> str:
     kind = said["kind"] + (f" {said['supplement']}" if said["supplement"] else "")
+    rows = ", ".join(f"{count:,} {dataset}" for dataset, count in said["rows"].items()) or "no rows"
     return (
-        f"{said['sequence']:06d}  {said['date']}  {kind} of {said['order']}: {said['files']} files, {said['rows']:,} rows, "
-        f"TLP:{said['tlp']}, to be deleted after {said['keep_until']}"
+        f"{said['sequence']:06d}  {said['date']}  {kind} of {said['order']}: {rows} in {said['files']} files, "
+        f"{said['bytes'] / 1e6:,.1f} MB, TLP:{said['tlp']}, to be deleted after {said['keep_until']}"
     )
 
 
@@ -208,8 +209,8 @@ def _warnings(said: dict[str, Any]) -> list[str]:
         if said["kind"] == "withdrawal":
             names = ", ".join(said["withdraws"]) or "see its manifest"
             found.append(
-                f"WITHDRAWN: {place} takes back {said['rows']:,} rows of {said['date']} ({said['order']}), published in "
-                f"{names}; remove them wherever they went"
+                f"WITHDRAWN: {place} takes back {said['rows'].get('events', 0):,} rows of events of {said['date']} "
+                f"({said['order']}), published in {names}; remove them wherever they went"
             )
         if not said["complete"]:
             missing = ", ".join(said["missing_sensors"])

@@ -268,12 +268,21 @@ class Puller:
                 "files": len(manifest.files),
                 "gone": gone,
                 "bytes": sum(file.bytes for file in manifest.files),
-                "rows": sum(file.rows for file in manifest.files),
+                "rows": _rows(manifest),
                 "manifest_sha256": stood.sha256,
                 "key": manifest.key,
                 "folder": str(folder),
             }
         )
+
+
+def _rows(manifest: Manifest) -> dict[str, int]:
+    """Rows by dataset: each format of one has the same rows, so they are counted once."""
+    found: dict[str, dict[str, int]] = {}
+    for file in manifest.files:
+        formats = found.setdefault(file.dataset, {})
+        formats[file.format] = formats.get(file.format, 0) + file.rows
+    return {dataset: max(formats.values()) for dataset, formats in found.items()}
 
 
 def _numbers(content: bytes | None) -> dict[int, str]:

@@ -56,7 +56,7 @@ class ExportSettings(Table):
     )
     sensors: list[str] = Field(default=[], description="names of all sensors expected; none: this one")
     engine: Literal["duckdb"] = Field(default="duckdb", description='"duckdb"')
-    memory_mb: int = Field(default=512, ge=64, description="MB of memory for the export")
+    memory_mb: int = Field(default=512, ge=128, description="MB of memory for the export")
     temp_max_gb: int = Field(default=40, ge=1, description="GB of temporary files for the export")
     asn_db: str = Field(default="", description="an .mmdb file with autonomous system numbers")
     geo_db: str = Field(default="", description="an .mmdb file with countries")

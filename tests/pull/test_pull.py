@@ -56,6 +56,7 @@ def test_what_scripts_read(served, tmp_path):
     assert file["path"] == str(tmp_path / "to/000001" / file["name"])
     assert {"sha256", "rows", "dataset", "format", "schema_version"} <= set(file)
     assert publication["kind"] == "day"
+    assert publication["rows"] == {"events": 5}
     assert publication["files"] == 2
     assert publication["folder"] == str(tmp_path / "to/000001")
     assert served.token.read_text().strip() not in pulled.out + pulled.err

@@ -18,7 +18,7 @@ run: setup
 	exec $(BIN)/pentrap serve --config config/pentrap.toml
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: setup
 	$(BIN)/ruff format --check .

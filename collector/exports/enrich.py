@@ -49,6 +49,8 @@ class Marked(NamedTuple):
     first: int
     last: int
     mark: str
+    bits: int
+    """The network's length: those around the IPv4-mapped addresses are cut there, and several may begin with the same span."""
 
 
 Found = Callable[[int], tuple[Any, int]]
@@ -170,12 +172,12 @@ def read_marks(path: Path, problems: list[Problem]) -> list[Marked]:
                     continue
                 try:
                     datetime.fromisoformat(as_of)
-                    spans = spans_of(network)
+                    spans, bits = spans_of(network), ip_network(network).prefixlen
                 except ValueError:
                     expected = 'a network as "192.0.2.0/24" and a date as "2026-11-01"'
                     problems.append(_marks_problem(name, rows.line_num, "something else", expected))
                     continue
-                found += [Marked(first, last, mark) for first, last in spans]
+                found += [Marked(first, last, mark, bits) for first, last in spans]
     except OSError as error:
         problems.append(
             Problem(name, "the file", error.strerror or "unreadable", "a CSV file", "correct [export] marks")
@@ -187,7 +189,11 @@ def read_marks(path: Path, problems: list[Problem]) -> list[Marked]:
 
 def flattened(networks: Iterable[Marked]) -> list[Span]:
     """Networks, which contain one another or have nothing in common, as spans that do not overlap: the narrowest counts."""
-    first_named = {(one.first, one.last): one for one in reversed(list(networks))}
+    first_named: dict[tuple[int, int], Marked] = {}
+    for one in sorted(
+        networks, key=lambda one: -one.bits
+    ):  # stable: of equally long ones, the one named first
+        first_named.setdefault((one.first, one.last), one)
     spans: list[Span] = []
     open_ones: list[Marked] = []  # each within the one before
     reached = 0  # what lies before is in `spans`, or in no network

@@ -12,6 +12,9 @@ import pytest
 from ordeals import disk
 from ordeals.world import audit, checks_in, journals_left, make_collector, roles, rows_of, start_whole
 
+BACK_SECONDS = 10
+"""After space has returned until everything must be as it was."""
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tmpfs needs root")
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 
@@ -79,11 +82,14 @@ def test_a_full_disk_takes_neither_the_clerk_nor_the_collector_along(tmp_path: P
             drops = collector.metrics()["pentrap_kernel_dropped_total{transport=udp}"]
             assert drops > 0
             (place / "ballast").unlink()
-            time.sleep(3)
+            until = time.monotonic() + BACK_SECONDS
+            fates: dict[str, int] = {}
+            while "suppressed_window" not in fates:
+                assert time.monotonic() < until, fates
+                assert checks_in(collector.port, host=b"evil-one.com")
+                time.sleep(0.25)
+                fates = collector.fates()
             assert len(audit(collector.data, "orders_loaded")) >= 2
-            assert checks_in(collector.port, host=b"evil-one.com")
-            fates = collector.fates()
-            assert fates.get("suppressed_window") == 1, fates
             assert f'"udp": {int(drops)}' in (collector.data / "day-counts.json").read_text()
             assert collector.stop() == 0
             assert len(rows_of(collector.data)) == fates.get("recorded", 0)

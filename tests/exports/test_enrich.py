@@ -5,13 +5,12 @@ import random
 from datetime import UTC, datetime
 from pathlib import Path
 
-import netaddr
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from databases import database
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from mmdb_writer import MMDBWriter
 
 from collector.exports.addresses import write_addresses
 from collector.exports.enrich import (
@@ -28,15 +27,6 @@ from collector.exports.enrich import (
 from collector.ground.errors import ConfigurationError
 
 V4_FIRST, V4_LAST = 0xFFFF << 32, (0xFFFF << 32) | 0xFFFF_FFFF
-
-
-def database(path: Path, networks: dict[str, dict], version=6) -> Path:
-    """A real .mmdb file."""
-    writer = MMDBWriter(version, ipv4_compatible=version == 6, database_type="test", languages=["en"])
-    for network, record in networks.items():
-        writer.insert_network(netaddr.IPSet([network]), record)
-    writer.to_db_file(str(path))
-    return path
 
 
 def marks(path: Path, *rows: str) -> Path:
@@ -137,9 +127,14 @@ ADDRESSES = st.one_of(
     lists=st.lists(st.lists(NETWORKS, max_size=4).map(tuple), max_size=3),
     marked=st.lists(st.tuples(NETWORKS, st.sampled_from(["scanner", "crawler", "probe"])), max_size=6),
 )
+@example(addresses=[0], lists=[], marked=[("::/0", "crawler"), ("::/1", "scanner")])
 def test_membership_and_marks_agree_with_ipaddress(addresses, lists, marked, tmp_path_factory):
     """Any addresses, any networks: order, membership of each list and the narrowest mark are what `ipaddress` says."""
-    networks = [Marked(*span, mark) for network, mark in marked for span in spans_of(network)]
+    networks = [
+        Marked(*span, mark, ipaddress.ip_network(network).prefixlen)
+        for network, mark in marked
+        for span in spans_of(network)
+    ]
     enriched = NO_ENRICHMENT._replace(marks=tuple(flattened(networks)))
     rows = table(tmp_path_factory.mktemp("a"), [text_of(address) for address in addresses], lists, enriched)
     ordered = sorted(addresses)

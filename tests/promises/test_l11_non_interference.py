@@ -275,7 +275,7 @@ def traces(folder, dice, ports) -> dict[str, object]:
         },
         log_level="debug",
     )
-    collector.port, collector.udp_port, collector.manage_port = ports
+    collector.port, collector.udp_port, collector.manage_port, collector.pull_port = ports
     starts = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
     write_operation(folder / "operations", volume=True, services=service(ports[1]), starts=starts)
     with collector.start():
@@ -310,7 +310,7 @@ def test_l11_two_whole_collectors_that_heard_different_content_are_alike(tmp_pat
     """Real sockets: the same check-ins with other content of equal length leave equal rows, metrics, logs and audit entries."""
     from collectors import free_port
 
-    ports = (free_port(), free_port(socket.SOCK_DGRAM), free_port())
+    ports = (free_port(), free_port(socket.SOCK_DGRAM), free_port(), free_port())
     first = traces(tmp_path / "one", random.Random(1), ports)
     second = traces(tmp_path / "two", random.Random(2), ports)
     assert first["fates"]["recorded"] >= 6 * 6

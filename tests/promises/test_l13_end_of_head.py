@@ -120,7 +120,8 @@ def test_l13_later_bytes_are_discarded_in_the_kernel(tmp_path):
         tracer.wait()
     text = trace.read_text()
     assert secret.decode() not in text
-    reads = re.findall(r"recvfrom\(\d+, (.*)", text)
+    calls = re.findall(r"recvfrom(?:\(\d+, | resumed>)(.*)", text)
+    reads = [line for line in calls if not line.endswith("<unfinished ...>")]  # another thread came between
     discarding = [line for line in reads if "MSG_TRUNC" in line]
     assert any("= 40" in line or "= 80" in line for line in discarding)
     assert all(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from collectors import PENTRAP, Collector, exchange, free_port, get, write_operation
+from databases import database
 
 ANNEX = """[[order.annex]]
 partner = "cert-a"
@@ -31,6 +32,7 @@ retention_days = 30
 def checked(folder: Path, annex: str) -> list[dict[str, str]]:
     """The problems that `pentrap check` finds in an operation with this annex; none: exit 0."""
     made = Collector(folder, settings={"export.geo_db": "countries.mmdb"})
+    database(folder / "countries.mmdb", {"192.0.2.0/24": {"country": {"iso_code": "DE"}}})
     write_operation(folder / "operations", extra=annex)
     (folder / "partners.toml").write_text(PARTNERS)
     made.write_config()

@@ -110,8 +110,9 @@ def ours(folder: Path, work: Path) -> dict[str, Any]:
     """Export the day as the collector does, into `work`; what came of it."""
     from collector.audit.key import checkpoint_key, make_key, read_key
     from collector.audit.log import AuditLog
-    from collector.exports.day import Means, export_day
+    from collector.exports.day import export_day
     from collector.exports.enrich import enrichment
+    from collector.exports.means import Means
 
     data = work / "data"
     data.mkdir(parents=True)
@@ -162,7 +163,7 @@ def bare(folder: Path, work: Path) -> dict[str, Any]:
     """The same SQL, with DuckDB's own writers; the addresses' table is made before the clock starts."""
     from collector.exports import query
     from collector.exports.addresses import write_addresses
-    from collector.exports.day import HOSTS_AT_ONCE
+    from collector.exports.day_run import HOSTS_AT_ONCE
     from collector.exports.engine import Engine
     from collector.exports.enrich import enrichment
     from collector.exports.equation import flags_of, predicates

@@ -66,6 +66,11 @@ EVENTS: dict[str, Event] = {
         "a publication for a partner is about to be visible to it: its manifest's hash, how many files and rows",
         "operation order partner sequence kind day supplement manifest_sha256 files rows",
     ),
+    "withdrawn": _event(
+        "rows of a day were found wrong: nobody is given them from now on, and who was is about to be told. The hash of the "
+        "list of their record numbers, how many they are, and how many of them each partner had been given",
+        "operation order day sha256 rows given actor reason",
+    ),
     "pulled": _event(
         "a partner's account asked, with valid credentials: which file of which publication (0: none; for the list, the last "
         "number that it showed), how many bytes it is about to be sent, the status; `refused` is how many requests of the "

@@ -43,6 +43,7 @@ class Ledger:
     """By path below data_dir."""
     exported: dict[tuple[str, int], Entry] = field(default_factory=dict)
     """The last `exported` by partner and sequence."""
+    withdrawn: list[Entry] = field(default_factory=list)
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> "Ledger":
@@ -101,6 +102,8 @@ class Ledger:
                 self.quarantined.pop(facts["segment"], None)
             case "deleted":
                 self.deleted.update({file["name"]: entry for file in facts["files"]})
+            case "withdrawn":
+                self.withdrawn.append(entry)
             case "exported":
                 self.exported[facts["partner"], facts["sequence"]] = entry
             case _:

@@ -11,6 +11,7 @@ import collector
 from collector.cli import (
     check,
     clock,
+    disclosed,
     export,
     hold,
     key,
@@ -25,6 +26,7 @@ from collector.cli import (
     status,
     uninstall,
     verify,
+    withdraw,
 )
 from collector.ground.errors import BusyError, ConfigurationError, CorruptError
 
@@ -38,6 +40,8 @@ VERBS = (
     uninstall,
     reading,
     export,
+    withdraw,
+    disclosed,
     partner,
     key,
     hold,

@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from collector.cli.asking import add_day
 from collector.cli.progress import Bar
 from collector.ground import process
 from collector.ground.errors import ConfigurationError, PentrapError, Problem
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def arguments(verb: argparse.ArgumentParser) -> None:
     """Options of this verb."""
     which = verb.add_mutually_exclusive_group(required=True)
-    which.add_argument("--date", type=_day, metavar="D", help="the day, as 2026-11-21 (UTC)")
+    add_day(which, required=False)
     which.add_argument(
         "--due",
         action="store_true",
@@ -120,10 +121,3 @@ def _check_partner(name: str, exporter: "Exporter", file: str) -> None:
         expected = f"one of {', '.join(known)}" if known else "a partner, and no annex gives anything to any"
         problem = Problem(file, "--partner", name, expected, "correct the name, or the annex")
         raise ConfigurationError([problem])
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError("expected a date as 2026-11-21") from None

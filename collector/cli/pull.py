@@ -209,7 +209,7 @@ def _warnings(said: dict[str, Any]) -> list[str]:
         if said["kind"] == "withdrawal":
             names = ", ".join(said["withdraws"]) or "see its manifest"
             found.append(
-                f"WITHDRAWN: {place} takes back {said['rows'].get('events', 0):,} rows of events of {said['date']} "
+                f"WITHDRAWN: {place} takes back {said['rows'].get('withdrawn', 0):,} rows of {said['date']} "
                 f"({said['order']}), published in {names}; remove them wherever they went"
             )
         if not said["complete"]:

@@ -1,4 +1,4 @@
-"""Apply retention now: delete what may go, say what stays and why."""
+"""Apply retention now: delete what may go of the custody set and of partners' copies, say what stays and why."""
 
 import argparse
 import json
@@ -13,6 +13,7 @@ from collector.service import settings as service_settings
 
 if TYPE_CHECKING:
     from collector.custody.purge import Purged
+    from collector.exports.expiry import Expired
 
 
 def arguments(verb: argparse.ArgumentParser) -> None:
@@ -32,6 +33,7 @@ def arguments(verb: argparse.ArgumentParser) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """0; 1 where an order was named whose files must stay; 2 where it is unknown."""
     from collector.custody.purge import purge  # noqa: PLC0415 - `serve` must not load Arrow
+    from collector.service.exporting import expire_copies  # noqa: PLC0415
 
     settings = service_settings.load(chosen.config)
     with acts.desk(settings, chosen.actor) as desk:
@@ -45,6 +47,14 @@ def run(chosen: argparse.Namespace) -> int:
             order=chosen.order,
             dry_run=chosen.dry_run,
         )
+        copies = expire_copies(
+            settings,
+            desk.log,
+            order=chosen.order,
+            actor=desk.actor,
+            reason=chosen.reason or "",
+            dry_run=chosen.dry_run,
+        )
     if chosen.order and chosen.order not in made.plan.orders:
         there = ", ".join(sorted(made.plan.orders)) or "none was ever loaded"
         print(
@@ -54,9 +64,10 @@ def run(chosen: argparse.Namespace) -> int:
         return 2
     refused = bool(chosen.order and (made.plan.orders[chosen.order] or made.plan.stay or made.kept_back))
     if chosen.json:
-        print(json.dumps(_document(made, chosen), indent=1))
+        print(json.dumps(_document(made, chosen) | {"partner_copies": _copies_document(copies)}, indent=1))
     else:
         _tell(made, chosen)
+        _tell_copies(copies, chosen)
     return 1 if refused else 0
 
 
@@ -73,6 +84,23 @@ def _document(made: "Purged", chosen: argparse.Namespace) -> dict[str, Any]:
         "stay": [{"name": staying.holding.name, "reasons": staying.reasons} for staying in made.plan.stay],
         "kept_back": made.kept_back,
     }
+
+
+def _copies_document(copies: "Expired") -> dict[str, Any]:
+    return {
+        "deleted": copies.deleted,
+        "finished": copies.finished,
+        "kept_back": copies.kept_back,
+        "entries": copies.entries,
+    }
+
+
+def _tell_copies(copies: "Expired", chosen: argparse.Namespace) -> None:
+    verb = "would delete" if chosen.dry_run else "deleted"
+    if count := len(copies.deleted) + len(copies.finished):
+        print(f"{verb} {count:,} files of partners' copies; their manifests stay")
+    for name, why in copies.kept_back.items():
+        print(f"{name}: its time is over, stays: {why}", file=sys.stderr)
 
 
 def _tell(made: "Purged", chosen: argparse.Namespace) -> None:

@@ -6,7 +6,7 @@ Afterwards the log's `deleted` entry and the day's marker, which stays for ever,
     rules         compiled rules that nothing needs (rules_kept.py)
     quarantine    an officer's decision (quarantine.py)
 
-Copies for partners (exports/) will be a third list beside these two, with their own clock.
+Partners' copies have a clock of their own: exports/expiry.py.
 """
 
 import re

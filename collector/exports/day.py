@@ -16,64 +16,32 @@ The second equation is counted before anything is published, and every file's ro
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-import collector
 from collector.audit.ledger import Ledger
 from collector.audit.log import AuditLog, read_entries
 from collector.custody.footer import orders_in
 from collector.custody.known_orders import known_orders
-from collector.custody.quarantine import held_days
 from collector.exports import query
-from collector.exports.addresses import write_addresses
+from collector.exports.day_run import DayRun
 from collector.exports.engine import Engine
-from collector.exports.enrich import Enrichment
 from collector.exports.equation import Counted, count, flags_of
-from collector.exports.kinds import Entitlement, Labels, Made, WrittenFile
-from collector.exports.manifest import Contents, File
-from collector.exports.publication import FOLDER, publications, publish, stage
-from collector.exports.source import DaySource, Due, check_whole, due, read_source, records_of
-from collector.exports.writing import write_files
+from collector.exports.kinds import KINDS, Entitlement, Kind, Made
+from collector.exports.means import ExportError, Means, Progress, is_held
+from collector.exports.publication import FOLDER, publications
+from collector.exports.source import DaySource, Due, check_whole, due, read_source
 from collector.ground import files
-from collector.ground.errors import CorruptError, PentrapError
 from collector.segments.segment import SECONDS_A_DAY, Segment
-from collector.segments.table import EVENTS
-from collector.segments.turn import turn
 
 LOCK = "lock"
 WORK = files.TEMPORARY_PREFIX + "export-"
+ENGINE_FOLDER = "engine"
 US = 1_000_000
-HOSTS_AT_ONCE = 250_000
-"""Addresses whose hosts are counted at once: some 100 MB."""
-
-Progress = Callable[[int, int], None]
-
-
-class ExportError(PentrapError):
-    """A day that is not exported now; the text says why, and when it will be."""
-
-
-@dataclass(frozen=True)
-class Means:
-    """What an export works with."""
-
-    data_dir: Path
-    sensors: tuple[str, ...]
-    """Those expected to seal a day."""
-    key: Ed25519PrivateKey
-    memory_mb: int
-    temp_max_gb: int
-    reserve_bytes: int
-    """Free bytes below which nothing is exported: they are the journal's."""
-    enrichment: Enrichment
-    revision: str = ""
 
 
 @dataclass
@@ -97,6 +65,7 @@ def export_day(
     now_us: int,
     partner: str = "",
     incomplete: bool = False,
+    kinds: Collection[Kind] = KINDS,
     progress: Progress = lambda _done, _total: None,
 ) -> Outcome:
     """Publish what is owed of a day: to one partner, or to all.
@@ -109,17 +78,27 @@ def export_day(
         source = read_source(means.data_dir, day, means.sensors, ledger)
         _check(means, source, incomplete=incomplete)
         windows = windows_of(ledger, day)
+        covered = set(windows)
+        for (
+            wrong
+        ) in source.withdrawn:  # an order that covers nothing of the day any more may have rows to take back
+            windows.setdefault(wrong.order, query.Window(0, 0))
         concerned = [one for one in entitlements if one.order in windows]
-        owed = _owed(means.data_dir, source, [one for one in concerned if partner in ("", one.partner)])
+        for_these = [one for one in concerned if partner in ("", one.partner)]
+        owed = [
+            one
+            for one in _owed(means.data_dir, source, for_these)
+            if one.kind in kinds and (one.kind == "withdrawal" or one.entitlement.order in covered)
+        ]
         outcome = Outcome(day, missing=source.missing)
         if not owed:
             return outcome
         check_whole(means.data_dir, source, ledger)
         with work_folder(means.data_dir) as folder:
-            engine_folder = folder / "engine"
+            engine_folder = folder / ENGINE_FOLDER
             engine_folder.mkdir(mode=files.DIRECTORY_MODE)
             with Engine(engine_folder, means.memory_mb, means.temp_max_gb) as engine:
-                run = _Run(means, log, source, windows, flags_of(concerned), engine, now_us)
+                run = DayRun(means, log, source, windows, flags_of(concerned), engine, now_us)
                 run.name_relations()
                 outcome.counted = count(engine, source, concerned, windows, run.flags)
                 run.follow(progress, owed, outcome.counted)
@@ -163,10 +142,7 @@ def windows_of(ledger: Ledger, day: date) -> dict[str, query.Window]:
 
 def _check(means: Means, source: DaySource, *, incomplete: bool) -> None:
     if source.held:
-        raise ExportError(
-            f"export {source.day}: a segment of the day is in quarantine; nothing of it is published until that is decided\n"
-            "    remedy:   pentrap quarantine --list, then release or destroy it"
-        )
+        raise is_held(source.day)
     if source.missing and not incomplete:
         raise ExportError(
             f"export {source.day}: not sealed yet by {', '.join(source.missing)}\n"
@@ -186,140 +162,10 @@ def _owed(data_dir: Path, source: DaySource, entitlements: Sequence[Entitlement]
     def orders_of(segment: Segment) -> frozenset[str]:
         return orders_in(segment.path(data_dir))
 
-    found = []
+    found: list[Due] = []
     for name in sorted({one.partner for one in entitlements}):
         before = [one.manifest for one in publications(data_dir, name)]
-        found += [due(one, source, before, orders_of) for one in entitlements if one.partner == name]
-    return [one for one in found if one is not None]
-
-
-class _Run:
-    """One export at work: the engine, and what all its publications share."""
-
-    def __init__(
-        self,
-        means: Means,
-        log: AuditLog,
-        source: DaySource,
-        windows: Mapping[str, query.Window],
-        flags: Mapping[tuple[str, ...], int],
-        engine: Engine,
-        now_us: int,
-    ) -> None:
-        self._means, self._log, self._source, self._windows = means, log, source, windows
-        self.flags, self._engine, self._now_us = flags, engine, now_us
-        self._done, self._total = 0, 1
-        self._progress: Progress = _silent
-
-    def name_relations(self) -> None:
-        """`events`, and `addresses` made of them."""
-        engine = self._engine
-        engine.view(
-            "events", [segment.path(self._means.data_dir) for segment in self._source.segments], EVENTS
-        )
-        path = engine.folder / "addresses.parquet"
-        texts = (batch.column(0) for batch in engine.stream(query.distinct_addresses(), in_order=False))
-        self._addresses = write_addresses(texts, list(self.flags), self._means.enrichment, path)
-        engine.view("addresses", [path], EVENTS)
-
-    def follow(self, progress: Progress, owed: Sequence[Due], counted: Counted) -> None:
-        """Say how far it is, in rows to be sorted and written."""
-        formats = sum(
-            counted.of[one.entitlement] * len(one.entitlement.formats) for one in owed if one.kind == "day"
-        )
-        self._progress, self._total = progress, max(1, self._source.rows + formats)
-
-    def _tell(self, rows: int) -> None:
-        self._done = min(self._done + rows, self._total - 1)
-        self._progress(self._done, self._total)
-
-    def publish_order(self, order: str, owed: Sequence[Due], counted: Counted) -> list[Made]:
-        """Make the publications of one order."""
-        self._stage(order, owed)
-        self._tell(self._source.rows)
-        made = [self._publish(one, counted) for one in owed]
-        for name in ("ordered", "hosts", "by_time"):
-            self._engine.drop(name)
-        return made
-
-    def _stage(self, order: str, owed: Sequence[Due]) -> None:
-        """Sort the order's rows once for all its partners, and count its hosts once."""
-        engine, flags = self._engine, len(self.flags)
-        engine.stage("ordered", [query.in_order(query.of_order(order, self._windows[order], flags))])
-        if any("hosts" in one.entitlement.datasets for one in owed):
-            firsts = range(0, max(1, self._addresses), HOSTS_AT_ONCE)
-            pieces = [query.hosts("ordered", first, first + HOSTS_AT_ONCE - 1, flags) for first in firsts]
-            engine.stage("hosts", pieces)
-        if any("ocsf-parquet" in one.entitlement.formats for one in owed):
-            engine.stage("by_time", [query.in_order("SELECT * FROM ordered", query.IN_TIME)])
-
-    def _publish(self, one: Due, counted: Counted) -> Made:
-        means, entitlement = self._means, one.entitlement
-        labels = Labels(
-            entitlement.order,
-            self._source.day,
-            entitlement.tlp,
-            entitlement.purpose,
-            entitlement.partner,
-            one.supplement,
-        )
-        only = records_of(one.segments) if one.kind == "supplement" else None
-        with stage(means.data_dir, entitlement.partner) as folder:
-            written, events = write_files(
-                self._engine, entitlement, labels, folder, self.flags, only, self._tell
-            )
-            if one.kind == "day" and events not in (None, counted.of[entitlement]):
-                raise _miscounted(one, counted.of[entitlement], events or 0)
-            contents = self._contents(one, written, counted)
-            # Whoever sets a segment aside waits for this turn, or is seen here.
-            with turn(means.data_dir):
-                if self._source.day in held_days(Ledger.of(read_entries(means.data_dir / "audit"))):
-                    _check(means, self._source._replace(held=True), incomplete=True)
-                return publish(
-                    self._log,
-                    means.data_dir,
-                    means.key,
-                    folder,
-                    contents,
-                    entitlement.operation,
-                    self._now_us,
-                )
-
-    def _contents(self, one: Due, written: Sequence[WrittenFile], counted: Counted) -> Contents:
-        source, entitlement = self._source, one.entitlement
-        return Contents(
-            kind=one.kind,
-            date=source.day,
-            order=entitlement.order,
-            partner=entitlement.partner,
-            supplement=one.supplement,
-            complete=not source.missing,
-            sensors=source.sensors,
-            missing_sensors=source.missing,
-            files=tuple(map(File.of, written)),
-            records=records_of(one.segments),
-            checkins=source.checkins,
-            rows=counted.rows,
-            kernel_dropped={"tcp": source.kernel_dropped["tcp"], "udp": source.kernel_dropped["udp"]},
-            clock=source.clock,
-            databases=self._means.enrichment.databases,
-            version=collector.__version__,
-            revision=self._means.revision,
-            tlp=entitlement.tlp,
-            purpose=entitlement.purpose,
-            retention_days=entitlement.retention_days,
-        )
-
-
-def _silent(_done: int, _total: int) -> None:
-    """Nobody asked how far it is."""
-
-
-def _miscounted(one: Due, given: int, written: int) -> CorruptError:
-    return CorruptError(
-        "export a day",
-        one.entitlement.order,
-        f"partner {one.entitlement.partner}",
-        f"{written} rows of events were written, and the second equation gave it {given}",
-        "Nothing is published for it; export again, and report it if it stays",
-    )
+        for one in entitlements:
+            if one.partner == name:
+                found += due(one, source, before, orders_of)
+    return found

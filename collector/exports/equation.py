@@ -3,7 +3,7 @@
     no_annex         no annex gives the row's order to anybody, or the order as it stands now does not cover the row's time
     filtered         every annex that gives the order leaves this row out
     unknown_country  the same, and one would have given it had its country been known
-    quarantined      the row's segment was set aside and destroyed
+    quarantined      the row's segment was set aside and destroyed, or the row was found wrong and withdrawn
 
 It is of the whole day, over all orders and all partners, whoever a manifest is for. Each term is counted on its own; that they
 add up is then a finding, not a definition.
@@ -34,25 +34,29 @@ def count(
     windows: Mapping[str, query.Window],
     flags: Mapping[tuple[str, ...], int],
 ) -> Counted:
-    """Count it. `events` and `addresses` are named. Raises CorruptError where it does not hold, EngineError."""
-    delivered, unknown, filtered = 0, 0, 0
+    """Count it. `relations` are named. Raises CorruptError where it does not hold, EngineError."""
+    delivered, unknown, filtered, wrong = 0, 0, 0, 0
+    leave_out = "withdrawn" if source.withdrawn else ""
     shares: dict[Entitlement, int] = {}
     orders = sorted({one.order for one in entitlements})
     for order in orders:
         own = [one for one in entitlements if one.order == order]
-        relation = f"({query.of_order(order, windows[order], len(flags))})"
+        relation = f"({query.of_order(order, windows[order], len(flags), leave_out=leave_out)})"
         [(given, without_country, left_out, *each)] = engine.rows(
             query.outcomes(relation, [predicates(one, flags) for one in own])
         )
         delivered, unknown, filtered = delivered + given, unknown + without_country, filtered + left_out
         shares |= dict(zip(own, each, strict=True))
-    [(nobodys,)] = engine.rows(query.rows_of_no_order((order, windows[order]) for order in orders))
+    covered = [(order, windows[order]) for order in orders]
+    [(nobodys,)] = engine.rows(query.rows_of_no_order(covered))
+    if source.withdrawn:
+        [(wrong,)] = engine.rows(query.withdrawn_rows("withdrawn", covered))
     recorded = source.rows + source.destroyed_rows
     withheld = {
         "no_annex": nobodys,
         "filtered": filtered,
         "unknown_country": unknown,
-        "quarantined": source.destroyed_rows,
+        "quarantined": source.destroyed_rows + wrong,
     }
     if recorded != delivered + sum(withheld.values()):
         raise _does_not_hold(source, recorded, delivered, withheld)

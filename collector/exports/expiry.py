@@ -44,11 +44,13 @@ def expire(
     entitlements: Iterable[Entitlement],
     now_us: int,
     *,
+    order: str = "",
     actor: str = MACHINE,
     reason: str = "",
     dry_run: bool = False,
 ) -> Expired:
-    """Delete the copies whose time is over. Raises OSError; a partner whose folder is damaged is passed over and told.
+    """Delete the copies whose time is over, of one order or of all. Raises OSError; a partner whose folder is damaged is passed
+    over and told.
 
     Daily by the clerk, and by `pentrap purge`.
     """
@@ -65,7 +67,7 @@ def expire(
                 made.kept_back[f"{FOLDER}/{partner}"] = str(error)
                 continue
             for one in stand:
-                if not is_over(one, days, today):
+                if order not in ("", one.manifest.order) or not is_over(one, days, today):
                     continue
                 names = _copies(data_dir, one, ledger)
                 if not names:

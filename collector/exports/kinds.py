@@ -1,11 +1,17 @@
 """What the modules of this room hand to one another."""
 
 from datetime import date
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 Dataset = Literal["events", "hosts"]
 Format = Literal["parquet", "shadowserver-csv", "ocsf-parquet"]
+FileDataset = Literal["events", "hosts", "withdrawn"]
+"""What a file has: a partner's datasets, and in a withdrawal the rows of events that it takes back."""
+FileFormat = Literal["parquet", "shadowserver-csv", "ocsf-parquet", "csv"]
+"""`csv` is the form of withdrawn rows for whoever has reports."""
 Kind = Literal["day", "supplement", "withdrawal"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+WITHDRAWALS: tuple[Kind, ...] = ("withdrawal",)
 Tlp = Literal["CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED"]
 
 REASONS = ("no_annex", "filtered", "unknown_country", "quarantined")
@@ -38,7 +44,7 @@ class Labels(NamedTuple):
     purpose: str
     partner: str
     supplement: int
-    """0 for the day itself."""
+    """0 for the day itself; supplements and withdrawals of a day and order share their numbers."""
 
 
 class WrittenFile(NamedTuple):
@@ -48,8 +54,8 @@ class WrittenFile(NamedTuple):
     bytes: int
     rows: int
     sha256: str
-    dataset: Dataset
-    format: Format
+    dataset: FileDataset
+    format: FileFormat
     schema_version: int
 
 

@@ -1,7 +1,8 @@
 """The names of published files (contract: "Publications"); unique over all publications of a partner.
 
-<date>-<order_id>-<dataset>[-s<N>]-p<NNN>.parquet      OCSF's dataset is network_activity
+<date>-<order_id>-<dataset>[-s<N>]-p<NNN>.parquet      OCSF's dataset is network_activity; withdrawn rows are `withdrawn`
 <date>-<report>-<order_id>[-s<N>]-p<NNN>.csv           as Shadowserver's own reports are named
+<date>-<order_id>-withdrawn-s<N>-p<NNN>.csv            withdrawn rows; no report's name, so that no parser takes it for one
 """
 
 from collector.exports.kinds import Labels
@@ -13,6 +14,11 @@ PARTS_MAX = 999
 def parquet_name(labels: Labels, dataset: str, part: int) -> str:
     """The name of a Parquet file; parts count from 1."""
     return f"{labels.day.isoformat()}-{labels.order}-{dataset}{_rest(labels, part)}.parquet"
+
+
+def withdrawn_csv_name(labels: Labels, part: int) -> str:
+    """The name of a file of withdrawn rows as text."""
+    return f"{labels.day.isoformat()}-{labels.order}-withdrawn{_rest(labels, part)}.csv"
 
 
 def report_name(labels: Labels, report: str, part: int) -> str:

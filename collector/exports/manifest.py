@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from collector.exports.kinds import REASONS, Dataset, Format, Kind, Tlp, WrittenFile
+from collector.exports.kinds import REASONS, FileDataset, FileFormat, Kind, Tlp, WrittenFile
 from collector.ground.codes import Fate
 from collector.ground.errors import CorruptError
 
@@ -52,8 +52,8 @@ class File(_Stated):
     bytes: Count
     rows: Count = Field(description="check-ins or hosts in it; a header line is none")
     sha256: Sha256
-    dataset: Dataset
-    format: Format
+    dataset: FileDataset
+    format: FileFormat
     schema_version: Annotated[int, Field(ge=1)]
 
     @classmethod
@@ -118,7 +118,9 @@ class Contents(_Stated):
     date: date
     order: Name
     partner: Name
-    supplement: Count = Field(description="0 for the day itself; withdrawals are counted on their own")
+    supplement: Count = Field(
+        description="0 for the day itself; its supplements and withdrawals count on from there"
+    )
     complete: bool = Field(description="every expected sensor had sealed the day")
     sensors: tuple[Line, ...] = Field(description="the sensors expected")
     missing_sensors: tuple[Line, ...]
@@ -138,7 +140,13 @@ class Contents(_Stated):
     retention_days: Count = Field(
         description="days after `published` for which copies are kept; then they go"
     )
-    withdraws: tuple[FileName, ...] = Field(default=(), description="earlier files that lose rows by this")
+    withdraws: tuple[FileName, ...] = Field(
+        default=(), description="earlier files that lose rows by this, or are replaced"
+    )
+    withdrawals: tuple[Sha256, ...] = Field(
+        default=(),
+        description="what was withdrawn of the day, and is left out or taken back by this: hashes of the audit log",
+    )
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:

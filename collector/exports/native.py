@@ -1,4 +1,4 @@
-"""Native Parquet: the datasets `events` and `hosts` in the contract's columns.
+"""Native Parquet: the datasets `events` and `hosts` in the contract's columns, and `withdrawn`.
 
 zstd, statistics, page index, and the encoding that suits each column in the order in which it stands here: sorted by source
 address, so an address is one run of one dictionary entry. Row groups are cut by rows and parts by bytes, as they are
@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from collector.exports.kinds import Dataset, Labels, WrittenFile
+from collector.exports.kinds import FileDataset, Labels, WrittenFile
 from collector.exports.labels import metadata_of
 from collector.exports.layout import parquet_name
 from collector.exports.parts import PART_BYTES_MAX, PartFile
@@ -36,7 +36,9 @@ HOSTS = pa.schema(
     ]
 )
 """The columns of `hosts`, in order."""
-SCHEMAS: dict[str, pa.Schema] = {"events": EVENTS, "hosts": HOSTS}
+WITHDRAWN = pa.schema([pa.field("event_id", pa.string(), nullable=False), *EVENTS])
+"""The columns of `withdrawn`: those of the rows taken back, and first what CSV and OCSF know them by."""
+SCHEMAS: dict[str, pa.Schema] = {"events": EVENTS, "hosts": HOSTS, "withdrawn": WITHDRAWN}
 _ENCODINGS = {
     "timestamp": "DELTA_BINARY_PACKED",
     "first_seen": "DELTA_BINARY_PACKED",
@@ -54,7 +56,7 @@ class NativeWriter:
         self,
         labels: Labels,
         folder: Path,
-        dataset: Dataset,
+        dataset: FileDataset,
         columns: tuple[str, ...],
         part_bytes: int = PART_BYTES_MAX,
     ) -> None:

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from collector.exports.kinds import Dataset, Format, WrittenFile
+from collector.exports.kinds import FileDataset, FileFormat, WrittenFile
 from collector.ground.files import FILE_MODE
 
 PART_BYTES_MAX = 350_000_000
@@ -59,7 +59,7 @@ class PartFile:
     def close(self) -> None:
         """Arrow closes what it was given; the file is complete at `complete`."""
 
-    def complete(self, rows: int, dataset: Dataset, form: Format, schema_version: int) -> WrittenFile:
+    def complete(self, rows: int, dataset: FileDataset, form: FileFormat, schema_version: int) -> WrittenFile:
         """Sync and close it; what the manifest says of it. Raises OSError."""
         self._file.flush()
         os.fsync(self._file.fileno())

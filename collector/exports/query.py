@@ -12,18 +12,20 @@ file is written (law.md L-31). Texts come from configuration and are quoted.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from collector.exports.agreement import HOST_COLUMNS
-from collector.exports.kinds import Dataset, Entitlement
+from collector.exports.kinds import Entitlement, FileDataset
+from collector.orders.instants import ALWAYS_US, NEVER_US, to_text
 from collector.segments.table import EVENTS
 
 KNOWN_OF_ADDRESS = ("src_asn", "src_geo", "mark")
 IN_ORDER = "place, timestamp, stream, record"
 """Exports are sorted by src_ip's network order, then time; a record's number makes the order total."""
 IN_TIME = "timestamp, stream, record"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EVENT_ID = "stream || '-' || record"
+"""What names a row in the reports and in OCSF."""
+_US = "epoch_us({})"
 _COLUMNS: dict[str, tuple[str, ...]] = {"events": tuple(EVENTS.names), "hosts": HOST_COLUMNS}
 
 Ranges = Mapping[str, Sequence[tuple[int, int]]]
@@ -42,28 +44,78 @@ def distinct_addresses() -> str:
     return "SELECT DISTINCT src_ip FROM events"
 
 
-def of_order(order: str, window: Window, flags: int, *, leave_out: str = "") -> str:
-    """One order's rows within its window, with what is known of their addresses; unsorted.
+def of_order(
+    order: str, window: Window | None, flags: int, *, leave_out: str = "", only: str = "", where: str = ""
+) -> str:
+    """One order's rows within its window (None: whenever), with what is known of their addresses; unsorted.
 
-    `flags` is how many lists of networks there are; `leave_out` names a relation of (stream, record) withdrawn.
+    `flags` is how many lists of networks there are; `leave_out` and `only` name relations of (stream, record); `where` is a
+    predicate on the columns given.
     """
     columns = [f"a.{name}" if name in KNOWN_OF_ADDRESS else f"e.{name}" for name in EVENTS.names]
     columns += ["a.place", *(f"a.within_{number}" for number in range(flags))]
-    conditions = [_covered(order, window)]
+    conditions = [_covered(order, window) if window else f"e.order_id = {quoted(order)}"]
     if leave_out:
-        conditions.append(
-            f"NOT EXISTS (SELECT 1 FROM {leave_out} w WHERE w.stream = e.stream AND w.record = e.record)"
-        )
+        conditions.append(f"NOT {_among(leave_out)}")
+    if only:
+        conditions.append(_among(only))
+    if where:
+        conditions.append(f"({where})")
     return (
         f"SELECT {', '.join(columns)} FROM events e JOIN addresses a USING (src_ip)"
         f" WHERE {' AND '.join(conditions)}"
     )
 
 
+def withdrawn_rows(relation: str, orders: Iterable[tuple[str, Window]]) -> str:
+    """How many rows of the orders, within their windows, are among those of a relation of (stream, record)."""
+    covered = " OR ".join(f"({_covered(order, window)})" for order, window in orders)
+    return f"SELECT count(*) FROM events e WHERE ({covered or 'false'}) AND {_among(relation)}"
+
+
 def rows_of_no_order(orders: Iterable[tuple[str, Window]]) -> str:
     """How many rows belong to none of the orders, or lie outside its window."""
     covered = " OR ".join(f"({_covered(order, window)})" for order, window in orders)
     return f"SELECT count(*) FROM events e WHERE NOT ({covered or 'false'})"
+
+
+def keys_of(statement: str) -> str:
+    """Stream and record of a statement's rows, each once, sorted: what `withdrawn` lists have."""
+    return f"SELECT DISTINCT stream, record FROM ({statement}) ORDER BY stream, record"
+
+
+def count_of(statement: str) -> str:
+    """How many rows a statement has."""
+    return f"SELECT count(*) FROM ({statement})"
+
+
+def by_file(statement: str) -> str:
+    """How many rows of a statement stand in each file."""
+    return f"SELECT file, count(*) FROM ({statement}) GROUP BY file"
+
+
+def among(statement: str, relation: str) -> str:
+    """Those of a statement's rows that a relation of (stream, record) names."""
+    return f"SELECT * FROM ({statement}) SEMI JOIN {relation} USING (stream, record)"
+
+
+def about_address(statement: str, address: str, from_us: int, until_us: int) -> str:
+    """By file, of a statement's rows (`given`): how many are of an address and a time, and the first and last, microseconds."""
+    return (
+        f"SELECT file, count(*), {_US.format('min(first_seen)')}, {_US.format('max(seen)')} FROM ({statement})"
+        f" WHERE src_ip = {quoted(address)} AND seen >= {moment(from_us)} AND first_seen < {moment(until_us)} GROUP BY file"
+    )
+
+
+def about_address_in_records(
+    relation: str, order: str, ranges: Ranges, address: str, from_us: int, until_us: int
+) -> str:
+    """The same of an order's rows of `events` with these record numbers; one row, without a file."""
+    return (
+        f"SELECT count(*), {_US.format('min(timestamp)')}, {_US.format('max(timestamp)')} FROM {relation}"
+        f" WHERE src_ip = {quoted(address)} AND order_id = {quoted(order)}"
+        f" AND timestamp >= {moment(from_us)} AND timestamp < {moment(until_us)} AND ({records_in(ranges)})"
+    )
 
 
 def in_order(statement: str, by: str = IN_ORDER) -> str:
@@ -99,8 +151,8 @@ def hosts(ordered: str, first_place: int, last_place: int, flags: int) -> str:
 
 def given(entitlement: Entitlement, flag: int | None) -> str:
     """The predicate of a partner's rows; `flag` is the number of its list of networks, None where it has none."""
-    conditions = [_within(flag), _one_of("family", entitlement.families)]
-    conditions.append(_one_of("src_geo", entitlement.countries))
+    conditions = [_within(flag), one_of("family", entitlement.families)]
+    conditions.append(one_of("src_geo", entitlement.countries))
     return " AND ".join(filter(None, conditions)) or "true"
 
 
@@ -112,18 +164,24 @@ def not_known(entitlement: Entitlement, flag: int | None) -> str:
 
 
 def rows_for(
-    relation: str, dataset: Dataset, entitlement: Entitlement, predicate: str, only: Ranges | None = None
+    relation: str, dataset: FileDataset, entitlement: Entitlement, predicate: str, only: Ranges | None = None
 ) -> str:
     """A partner's rows of a dataset in the columns that it may have, in the order in which `relation` is stored.
 
     The last column is `place`, by which whoever reads on can tell that the order was kept. `only` takes some records.
     """
     late = f" AND ({records_in(only)})" if only is not None else ""
-    return f"SELECT {', '.join(columns_for(dataset, entitlement))}, place FROM {relation} WHERE {predicate}{late}"
+    columns = ", ".join(
+        f"{EVENT_ID} AS event_id" if name == "event_id" else name
+        for name in columns_for(dataset, entitlement)
+    )
+    return f"SELECT {columns}, place FROM {relation} WHERE {predicate}{late}"
 
 
-def columns_for(dataset: Dataset, entitlement: Entitlement) -> tuple[str, ...]:
+def columns_for(dataset: FileDataset, entitlement: Entitlement) -> tuple[str, ...]:
     """The columns of a dataset that an entitlement gives, in the dataset's order."""
+    if dataset == "withdrawn":
+        return ("event_id", *columns_for("events", entitlement))
     named = _COLUMNS[dataset]
     return tuple(name for name in named if not entitlement.columns or name in entitlement.columns)
 
@@ -155,8 +213,9 @@ def outcomes(relation: str, predicates: Sequence[tuple[str, str]]) -> str:
 
 
 def moment(us: int) -> str:
-    """An instant as SQL writes it."""
-    return f"TIMESTAMPTZ '{(_EPOCH + timedelta(microseconds=us)).isoformat(sep=' ')}'"
+    """An instant as SQL writes it; ALWAYS_US and NEVER_US have no end."""
+    text = {ALWAYS_US: "-infinity", NEVER_US: "infinity"}.get(us) or to_text(us)
+    return f"TIMESTAMPTZ '{text}'"
 
 
 def quoted(text: str) -> str:
@@ -171,10 +230,15 @@ def _covered(order: str, window: Window) -> str:
     )
 
 
+def _among(relation: str) -> str:
+    return f"EXISTS (SELECT 1 FROM {relation} w WHERE w.stream = e.stream AND w.record = e.record)"
+
+
 def _within(flag: int | None) -> str:
     return f"within_{flag}" if flag is not None else ""
 
 
-def _one_of(column: str, words: Iterable[str]) -> str:
+def one_of(column: str, words: Iterable[str]) -> str:
+    """The predicate that a column has one of the words; empty without words."""
     listed = ", ".join(quoted(word) for word in words)
     return f"{column} IN ({listed})" if listed else ""

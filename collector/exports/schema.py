@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 
-from collector.exports.native import HOSTS
+from collector.exports.native import HOSTS, WITHDRAWN
 from collector.exports.network_activity import CONSTANTS
 from collector.exports.network_activity import SCHEMA as NETWORK_ACTIVITY
 from collector.exports.ocsf import SCHEMA_VERSION as OCSF_VERSION
@@ -111,6 +111,9 @@ MEANINGS: dict[str, Meaning] = {
     "record": Meaning(
         "label", "", "number in the stream; stream and record together are unique, and name the row for good"
     ),
+    "event_id": Meaning(
+        "label", "", "stream and record, joined by a hyphen: what reports and OCSF know a row by"
+    ),
     "first_seen": Meaning(ROUTING, _INSTANT, "the day's first check-in of this host"),
     "last_seen": Meaning(ROUTING, _INSTANT, "the day's last check-in of this host"),
     "check_ins": Meaning(ROUTING, "check-ins", "how many rows of events this row stands for"),
@@ -183,6 +186,7 @@ _ALWAYS = {"time", "metadata.uid", "metadata.original_time", "src_endpoint.ip", 
 DESCRIPTIONS = {
     "events": "One row per recorded check-in, sorted by src_ip in network order, then time. Publications add up.",
     "hosts": "One row per src_ip, family, transport, dst_port, application, order_id in a day; a supplement replaces the day.",
+    "withdrawn": "In a withdrawal: the rows of events that are taken back, sorted as events are. Remove them everywhere.",
     "network_activity": "events as OCSF's class 4001, sorted by time. Publications add up.",
 }
 
@@ -207,6 +211,8 @@ def columns_of(dataset: str) -> list[Column] | None:
         return [_native(field, MEANINGS[field.name]) for field in EVENTS]
     if dataset == "hosts":
         return [_native(field, _of_host(field.name)) for field in HOSTS]
+    if dataset == "withdrawn":
+        return [_native(field, MEANINGS[field.name]) for field in WITHDRAWN]
     if dataset == "network_activity":
         return [_of_ocsf(path, kind) for path, kind in _attributes(NETWORK_ACTIVITY)]
     if dataset in REPORTS:

@@ -1,4 +1,4 @@
-"""What a day's export is made from: which segments stand, which sensors have sealed the day, what was set aside.
+"""What a day's export is made from: which segments stand, which sensors have sealed the day, what was set aside or withdrawn.
 
 A day is complete when every expected sensor has its marker. A segment that its marker names and nobody has entered as
 destroyed must be there: a day that lost rows is not exported as if it had them (CorruptError). Segments that come later
@@ -14,6 +14,7 @@ from collector.audit.ledger import Ledger
 from collector.custody.quarantine import DESTROYED, held_days
 from collector.exports.kinds import Entitlement, Kind
 from collector.exports.manifest import CheckIns, Clock, Manifest
+from collector.exports.withdrawn import Withdrawn, to_take_back, withdrawn_of
 from collector.ground.errors import CorruptError
 from collector.segments.catalogue import is_sealed, lost_segments, ranges_of, read_marker, segments_of
 from collector.segments.segment import DAY_PREFIX, QUARANTINE, Segment
@@ -34,6 +35,8 @@ class DaySource(NamedTuple):
     """A segment of it is in quarantine and undecided: nothing is exported (law.md L-17)."""
     destroyed_rows: int
     """Rows of segments that an officer's decision destroyed."""
+    withdrawn: tuple[Withdrawn, ...]
+    """What was found wrong of it, and is given to nobody."""
     kernel_dropped: dict[str, int]
     checkins: CheckIns | None
     """The first equation over all expected sensors; None where one of them does not know its own, or has not sealed."""
@@ -46,12 +49,14 @@ class DaySource(NamedTuple):
 
 
 class Due(NamedTuple):
-    """A publication that is to be made: for whom, of what kind, of which segments' rows."""
+    """A publication that is to be made: for whom, of what kind, of which segments' rows, after which withdrawals."""
 
     entitlement: Entitlement
     kind: Kind
     supplement: int
     segments: tuple[Segment, ...]
+    withdrawn: tuple[Withdrawn, ...] = ()
+    """Those that it leaves out (a day) or takes back (a withdrawal)."""
 
 
 def read_source(data_dir: Path, day: date, expected: Iterable[str], ledger: Ledger) -> DaySource:
@@ -70,6 +75,7 @@ def read_source(data_dir: Path, day: date, expected: Iterable[str], ledger: Ledg
         missing,
         held,
         sum(destroyed.values()),
+        withdrawn_of(ledger, day),
         {name: sum(one["kernel_dropped"].get(name, 0) for one in markers) for name in ("tcp", "udp")},
         None if missing else _checkins([one.get("checkins") for one in markers]),
         _clock([one.get("clock") for one in markers]),
@@ -120,19 +126,23 @@ def due(
     source: DaySource,
     published: Iterable[Manifest],
     orders_of: Callable[[Segment], frozenset[str]],
-) -> Due | None:
-    """What an entitlement is owed of the day, after what was published; None for nothing.
+) -> list[Due]:
+    """What an entitlement is owed of the day, after what was published, in the order in which it is to be made.
 
     `orders_of` says of which orders a segment has rows. One that came late without any of the order's changes nothing for it.
     """
-    before = [
+    all_before = [
         manifest
         for manifest in published
         if (manifest.order, manifest.date) == (entitlement.order, source.day)
-        and manifest.kind in ("day", "supplement")
     ]
+    before = [manifest for manifest in all_before if manifest.kind != "withdrawal"]
     if not before:
-        return Due(entitlement, "day", 0, source.segments)
+        known = tuple(one for one in source.withdrawn if one.order == entitlement.order)
+        return [Due(entitlement, "day", 0, source.segments, known)]
+    number = 1 + max(manifest.supplement for manifest in all_before)
+    back = to_take_back(source.withdrawn, entitlement.partner, entitlement.order, all_before)
+    owed = [Due(entitlement, "withdrawal", number, source.segments, back)] if back else []
     late = tuple(
         segment
         for segment in source.segments
@@ -140,10 +150,9 @@ def due(
         and entitlement.order in orders_of(segment)
     )
     completed = not source.missing and not before[-1].complete
-    if not late and not completed:
-        return None
-    number = 1 + max(manifest.supplement for manifest in before)
-    return Due(entitlement, "supplement", number, late)
+    if late or completed:
+        owed.append(Due(entitlement, "supplement", number + len(owed), late))
+    return owed
 
 
 def records_of(segments: Iterable[Segment]) -> dict[str, tuple[tuple[int, int], ...]]:

@@ -18,10 +18,11 @@ import pyarrow as pa
 from collector.exports import query
 from collector.exports.engine import Engine
 from collector.exports.equation import predicates
-from collector.exports.kinds import Dataset, Entitlement, Labels, WrittenFile
+from collector.exports.kinds import Entitlement, FileDataset, Labels, WrittenFile
 from collector.exports.native import NativeWriter
 from collector.exports.ocsf import OcsfWriter
 from collector.exports.shadowserver import ShadowserverWriter
+from collector.exports.withdrawn_csv import WithdrawnCsvWriter
 from collector.ground.errors import CorruptError
 
 BATCHES_BEHIND = 4
@@ -43,7 +44,7 @@ class Reading(NamedTuple):
     """One reading of one relation, and the writers that take it."""
 
     relation: str
-    dataset: Dataset
+    dataset: FileDataset
     keys: tuple[str, ...]
     """The columns that the rows must be sorted by."""
     writers: tuple[Writer, ...]
@@ -63,17 +64,34 @@ def readings(entitlement: Entitlement, labels: Labels, folder: Path) -> list[Rea
             found.append(Reading("ordered", "events", ("place", "timestamp"), tuple(writers)))
         if "ocsf-parquet" in entitlement.formats:
             found.append(Reading("by_time", "events", ("timestamp",), (OcsfWriter(labels, folder),)))
-    if "hosts" in columns and "parquet" in entitlement.formats:
-        writer = NativeWriter(labels, folder, "hosts", columns["hosts"])
-        found.append(Reading("hosts", "hosts", ("place",), (writer,)))
-    return found
+    return found + _hosts(entitlement, labels, folder)
+
+
+def readings_back(entitlement: Entitlement, labels: Labels, folder: Path) -> list[Reading]:
+    """What a withdrawal comes to: the rows taken back, in a form that no reader of events takes for new ones; hosts anew."""
+    found = []
+    if "events" in entitlement.datasets:
+        writers: list[Writer] = []
+        if {"parquet", "ocsf-parquet"} & set(entitlement.formats):
+            columns = query.columns_for("withdrawn", entitlement)
+            writers.append(NativeWriter(labels, folder, "withdrawn", columns))
+        if "shadowserver-csv" in entitlement.formats:
+            writers.append(WithdrawnCsvWriter(labels, folder))
+        found.append(Reading("taken_back", "withdrawn", ("place", "timestamp"), tuple(writers)))
+    return found + _hosts(entitlement, labels, folder)
+
+
+def _hosts(entitlement: Entitlement, labels: Labels, folder: Path) -> list[Reading]:
+    if "hosts" not in entitlement.datasets or "parquet" not in entitlement.formats:
+        return []
+    writer = NativeWriter(labels, folder, "hosts", query.columns_for("hosts", entitlement))
+    return [Reading("hosts", "hosts", ("place",), (writer,))]
 
 
 def write_files(
     engine: Engine,
     entitlement: Entitlement,
-    labels: Labels,
-    folder: Path,
+    wanted: Sequence[Reading],
     flags: Mapping[tuple[str, ...], int],
     only: query.Ranges | None,
     tell: Tell,
@@ -85,9 +103,11 @@ def write_files(
     predicate, _ = predicates(entitlement, flags)
     written: list[WrittenFile] = []
     events: int | None = None
-    for reading in readings(entitlement, labels, folder):
+    for reading in wanted:
         limit = only if reading.dataset == "events" else None
-        statement = query.rows_for(reading.relation, reading.dataset, entitlement, predicate, limit)
+        # What is taken back was given once, whatever would be given now.
+        condition = "true" if reading.dataset == "withdrawn" else predicate
+        statement = query.rows_for(reading.relation, reading.dataset, entitlement, condition, limit)
         rows = _in_order(engine.stream(statement), reading, tell)
         made, count = write_with(reading.writers, rows)
         written += made

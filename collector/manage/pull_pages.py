@@ -8,13 +8,13 @@ from typing import Any, get_args
 import collector
 from collector.exports import sshsig
 from collector.exports.keys import SigningKey, known_keys
-from collector.exports.kinds import Dataset, Format, Kind, Tlp
+from collector.exports.kinds import FileDataset, FileFormat, Kind, Tlp
 from collector.exports.schema import schema_document
 from collector.exports.shadowserver import REPORTS
 from collector.manage.pull_shelf import LIST_MAX
 from collector.orders.instants import to_text
 
-DATASETS = (*get_args(Dataset), "network_activity", *REPORTS)
+DATASETS = (*get_args(FileDataset), "network_activity", *REPORTS)
 """OCSF's and Shadowserver's names for `events` among them."""
 
 
@@ -231,8 +231,8 @@ _SCHEMAS: dict[str, Any] = {
         bytes=_WHOLE,
         rows=_WHOLE,
         sha256=_SHA256,
-        dataset={"enum": list(get_args(Dataset))},
-        format={"enum": list(get_args(Format))},
+        dataset={"enum": list(get_args(FileDataset))},
+        format={"enum": list(get_args(FileFormat))},
         schema_version=_WHOLE | {"minimum": 1},
         url=_TEXT,
         available={"type": "boolean", "description": "false once the copies' time is over"},

@@ -31,6 +31,7 @@ from collector.orders.docket import read_operations
 from collector.orders.rules import Rules
 from collector.service import loader
 from collector.service.daily import DailyExport
+from collector.service.exporting import expire_copies
 from collector.service.notices import NoticeCounts, notice_name
 from collector.service.pulling import Pulling
 from collector.service.sealer import Sealer
@@ -130,6 +131,11 @@ class Clerk:
             self._log.info(
                 "purged", files=len(made.deleted), rules=len(made.rules), finished=len(made.finished)
             )
+        copies = expire_copies(self._settings, self._audit)
+        if copies.deleted or copies.finished:
+            self._log.info("partner_copies_deleted", files=len(copies.deleted), finished=len(copies.finished))
+        for place in copies.kept_back:
+            self._log.warning("partner_copy_kept_back", place=place)
 
     def _look_at_log(self, now: int) -> None:
         """Sign what is not signed yet, and know what the entries say."""

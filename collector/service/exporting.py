@@ -14,12 +14,19 @@ from pathlib import Path
 from collector.audit.key import read_key
 from collector.audit.ledger import Ledger
 from collector.audit.log import AuditLog, read_entries
+from collector.audit.people import MACHINE
+from collector.custody.known_orders import known_orders
 from collector.exports.agreement import agreement_problems
-from collector.exports.day import ExportError, Means, Outcome, export_day
+from collector.exports.day import Outcome, export_day
 from collector.exports.enrich import enrichment
-from collector.exports.kinds import Entitlement
+from collector.exports.expiry import Expired, expire
+from collector.exports.kinds import WITHDRAWALS, Entitlement
+from collector.exports.means import ExportError, Means
 from collector.exports.partners import entitlements, read_partners
+from collector.exports.publication import publications
 from collector.exports.rotation import check_in_force
+from collector.exports.withdrawal import Taken, Wanted, withdraw
+from collector.exports.withdrawn import all_withdrawn, to_take_back
 from collector.ground.clock import now_us
 from collector.ground.errors import ConfigurationError, Problem
 from collector.orders.docket import read_operations
@@ -72,6 +79,35 @@ def granted_now(settings: Settings, ledger: Ledger) -> list[Entitlement]:
     return entitlements(partners, operations)
 
 
+def expire_copies(
+    settings: Settings,
+    log: AuditLog,
+    *,
+    order: str = "",
+    actor: str = MACHINE,
+    reason: str = "",
+    dry_run: bool = False,
+) -> Expired:
+    """Delete partners' copies whose time is over. Raises OSError.
+
+    Where the configuration cannot be read or does not agree, each manifest's own word counts: it promised no longer.
+    """
+    try:
+        granted = granted_now(settings, Ledger.of(read_entries(settings.data_dir / "audit")))
+    except ConfigurationError:
+        granted = []
+    return expire(
+        log,
+        settings.data_dir,
+        granted,
+        now_us(),
+        order=order,
+        actor=actor,
+        reason=reason,
+        dry_run=dry_run,
+    )
+
+
 def is_published_from(day: date) -> datetime:
     """The moment from which a day is published, complete or not."""
     return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1) + LATEST
@@ -83,10 +119,25 @@ def is_complete(settings: Settings, day: date) -> bool:
 
 
 def owed_days(settings: Settings, now: datetime) -> list[date]:
-    """The days that may be published now: over, recent, and complete or past their latest hour."""
+    """The days that may be published now: over, recent, and complete or past their latest hour; and those with rows to take
+    back, however long ago.
+    """
     today = now.date()
-    recent = [day for day in days(settings.data_dir) if today - timedelta(days=DAYS_BACK) <= day < today]
-    return [day for day in recent if is_complete(settings, day) or now >= is_published_from(day)]
+    there = days(settings.data_dir)
+    recent = [day for day in there if today - timedelta(days=DAYS_BACK) <= day < today]
+    may = {day for day in recent if is_complete(settings, day) or now >= is_published_from(day)}
+    return sorted(may | (_not_taken_back(settings) & set(there)))
+
+
+def _not_taken_back(settings: Settings) -> set[date]:
+    """The days of which a withdrawal was entered, and a partner that was given some of its rows is not told yet."""
+    known = all_withdrawn(Ledger.of(read_entries(settings.data_dir / "audit")))
+    found = set()
+    for partner in sorted({partner for one in known for partner, _ in one.given}):
+        manifests = [one.manifest for one in publications(settings.data_dir, partner)]
+        for order in {one.order for one in known}:
+            found |= {one.day for one in to_take_back(known, partner, order, manifests)}
+    return found
 
 
 class Exporter:
@@ -123,6 +174,44 @@ class Exporter:
             incomplete=allowed,
             progress=progress,
         )
+
+    def withdraw(
+        self, day: date, wanted: Wanted, *, actor: str, reason: str, dry_run: bool = False
+    ) -> tuple[Taken, Outcome | None]:
+        """Enter that rows were found wrong, and tell the partners that were given some; also what an earlier withdrawal still
+        owes them. Raises ConfigurationError (no such order), ExportError, CorruptError, EngineError, OSError.
+        """
+        moment = now_us()
+        known = known_orders(Ledger.of(read_entries(self._settings.data_dir / "audit")))
+        order = known.get(wanted.order)
+        if order is None:
+            expected = f"one of {', '.join(sorted(known))}" if known else "an order, and none was ever loaded"
+            place = str(self._settings.data_dir / "audit")
+            raise ConfigurationError([Problem(place, "--order", wanted.order, expected, "correct the name")])
+        taken = withdraw(
+            self._means,
+            self._log,
+            self.granted,
+            day,
+            wanted,
+            operation=order.operation,
+            actor=actor,
+            reason=reason,
+            now_us=moment,
+            dry_run=dry_run,
+        )
+        if dry_run:
+            return taken, None
+        outcome = export_day(
+            self._means,
+            self._log,
+            self.granted,
+            day,
+            now_us=moment,
+            incomplete=True,
+            kinds=WITHDRAWALS,
+        )
+        return taken, outcome
 
 
 def _not_loaded(operation: Operation, ledger: Ledger) -> Problem | None:

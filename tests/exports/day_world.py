@@ -15,10 +15,12 @@ import pyarrow.parquet as pq
 from publication_world import SENSOR, Exports
 from segment_world import NOON_US, expected_rows
 
-from collector.exports.day import Means, export_day
+from collector.exports.day import export_day
 from collector.exports.enrich import NO_ENRICHMENT
 from collector.exports.kinds import Entitlement
+from collector.exports.means import Means
 from collector.exports.publication import publications
+from collector.exports.withdrawal import withdraw
 from collector.segments.catalogue import seal_day
 from collector.segments.write import write_segments
 
@@ -102,6 +104,11 @@ class Day(Exports):
     def export(self, entitlements, means=None, **changes):
         facts = {"now_us": AFTER_US}
         return export_day(means or self.means(), self.log, entitlements, DAY, **facts | changes)
+
+    def enter_withdrawal(self, wanted, entitlements, **changes):
+        """Find wrong rows and enter their withdrawal; what came of it."""
+        facts = {"operation": "avalanche", "actor": "p-1", "reason": "our own prober", "now_us": AFTER_US}
+        return withdraw(self.means(), self.log, entitlements, DAY, wanted, **facts | changes)
 
     def events_of(self, partner, order="avalanche-1") -> list[dict]:
         """What a partner has after applying all its publications: events add."""

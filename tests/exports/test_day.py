@@ -24,8 +24,8 @@ from publication_world import SENSOR
 from segment_world import NOON_US, pack, record_strategy, subjects_by_operation
 
 from collector.custody.quarantine import destroy, release, set_aside
-from collector.exports.day import ExportError
 from collector.exports.enrich import Enrichment, Span
+from collector.exports.means import ExportError
 from collector.exports.publication import publications
 from collector.ground.errors import CorruptError
 from collector.ground.record import IPV4_PREFIX

@@ -1,4 +1,4 @@
-"""A small day as it is really exported, in all formats, with a supplement; served to a partner."""
+"""A small day as it is really exported, in all formats, with a supplement and a withdrawal; served to a partner."""
 
 from pathlib import Path
 
@@ -7,11 +7,14 @@ from day_world import DAY_US, Day, entitlement
 from partner_side import Served
 from segment_world import NOON_US, pack
 
+from collector.exports.withdrawal import Wanted
 from collector.ground.codes import Application, Transport, Trust
 from collector.ground.record import IPV4_PREFIX
 
 ALL = entitlement(formats=("parquet", "shadowserver-csv", "ocsf-parquet"))
 ROWS, LATE = 300, 40
+PROBER = "192.0.2.3"
+"""An address whose rows turn out to be wrong."""
 
 
 def check_ins(rules) -> list[bytes]:
@@ -40,7 +43,7 @@ def check_ins(rules) -> list[bytes]:
 
 
 def served_day(folder: Path) -> Served:
-    """Two publications for the partner: a day, and what came late."""
+    """Three publications for the partner: a day, what came late, and what of both was wrong."""
     (folder / "rules").mkdir(parents=True)
     rules = segment_world.small_rules(folder / "rules")
     served = Served(folder / "collector", lambda path: Day(path, rules))
@@ -50,4 +53,6 @@ def served_day(folder: Path) -> Served:
     day.export([ALL])
     day.record(pieces[ROWS:])
     day.export([ALL], now_us=NOON_US + 2 * DAY_US)
+    day.enter_withdrawal(Wanted(ALL.order, networks=(PROBER,)), [ALL])
+    day.export([ALL], now_us=NOON_US + 3 * DAY_US)
     return served

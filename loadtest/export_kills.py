@@ -1,9 +1,9 @@
-"""kill -9 at every durable system call of an export, in each of its threads (needs strace).
+"""kill -9 at every durable system call of an export, or of a withdrawal, in each of its threads (needs strace).
 
-    .venv/bin/python loadtest/export_kills.py [--points N]
+    .venv/bin/python loadtest/export_kills.py [--act withdraw] [--points N]
 
-Two partners' supplements and a third's first publication, in all formats; see loadtest/ordeals/exporting.py. Result:
-loadtest/results/export_kills.json. Exit 1 where a publication is half there, or a row is lost or doubled.
+Two partners' supplements and a third's first publication, in all formats (loadtest/ordeals/exporting.py). Result:
+loadtest/results/export_kills.json or withdraw_kills.json. Exit 1 where a publication is half there, or a row lost or doubled.
 """
 
 import argparse
@@ -25,10 +25,11 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--points", type=int, default=0, help="only so many, spread over the export")
+    parser.add_argument("--act", choices=sorted(exporting.ACTS), default="export", help="what is struck")
     chosen = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="pentrap-export-kills-") as temporary:
-        found = exporting.run(Path(temporary), every=24, points_max=chosen.points)
+        found = exporting.run(Path(temporary), chosen.act, every=24, points_max=chosen.points)
     result: dict[str, Any] = {
         "command": sys.argv,
         "machine": world.machine(),
@@ -38,7 +39,7 @@ def main() -> int:
         **found,
     }
     if not chosen.points:
-        print(world.write_result("export_kills.json", result), file=sys.stderr)
+        print(world.write_result(f"{chosen.act}_kills.json", result), file=sys.stderr)
     print(json.dumps(result, indent=1))
     return 0 if result["holds"] else 1
 

@@ -86,7 +86,8 @@ def disclosures(
         _disclosed(one, fetched, publications, rows, first, last, certain=True)
         for one, rows, first, last in _in_files(engine, there, asked)
     ]
-    gone = [one for one in files if one not in set(there)]
+    paths = {one.path for one in there}
+    gone = [one for one in files if one.path not in paths]
     found += [
         _disclosed(one, fetched, publications, rows, first, last, certain=False)
         for one, rows, first, last in _in_segments(engine, data_dir, gone, asked)

@@ -1,17 +1,20 @@
-"""An export is killed at every durable call of each of its threads: whole publications or none, and no row lost or doubled.
+"""An export, or a withdrawal, is killed at every durable call of each of its threads: whole publications or none, no row lost
+or doubled, none withdrawn and given.
 
-The day has been published to two partners and then got late segments, so the act that is struck makes two supplements, beside a
-third partner's first publication, in every format. The engine's spilling and staging is struck like everything else.
+The day has been published to two partners and then got late segments, so an export makes two supplements, beside a third
+partner's first publication, in every format; a withdrawal takes one address's rows back from the two before. The
+engine's spilling and staging is struck like everything else.
 
-    python -m ordeals.exporting act FOLDER       the act itself, in the process that dies
+    python -m ordeals.exporting ACT FOLDER       the act itself, in the process that dies
 """
 
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [
@@ -26,12 +29,14 @@ from collector.audit.check import check_log  # noqa: E402
 from collector.audit.key import checkpoint_key  # noqa: E402
 from collector.exports.proof import verify_tree  # noqa: E402
 from collector.exports.publication import publications, settle  # noqa: E402
+from collector.exports.withdrawal import Wanted  # noqa: E402
 from collector.ground.record import IPV4_PREFIX  # noqa: E402
 from ordeals import points  # noqa: E402
 
 FORMATS = ("parquet", "shadowserver-csv")
 BEFORE = [entitlement(formats=FORMATS), entitlement("us-cert", networks=("192.0.2.0/25",), formats=FORMATS)]
 TRIES = 4
+WRONG = Wanted("avalanche-1", networks=("192.0.2.7", "192.0.2.14"))
 ALL = [*BEFORE, entitlement("fkie", families=("tinba",), formats=("parquet",))]
 
 
@@ -63,9 +68,29 @@ def prepared(folder: Path) -> Day:
     return day
 
 
-def act(folder: Path) -> None:
+def export(day: Day) -> None:
     """Publish what is owed."""
-    Day(folder, None).export(ALL)
+    day.export(ALL)
+
+
+def withdraw(day: Day) -> None:
+    """Take an address's rows back, late ones among them, and publish what is owed."""
+    day.enter_withdrawal(WRONG, ALL)
+    day.export(ALL)
+
+
+class Act(NamedTuple):
+    """What is struck; which rows are wrong after it; how many publications it leaves a partner of BEFORE."""
+
+    does: Callable[[Day], None]
+    wrong: Callable[[dict], bool]
+    publications: int
+
+
+ACTS = {
+    "export": Act(export, lambda _: False, 2),
+    "withdraw": Act(withdraw, lambda row: row["src_ip"] in WRONG.networks, 3),
+}
 
 
 def standing(day: Day, expected_rows: list[dict]) -> list[str]:
@@ -93,13 +118,14 @@ def standing(day: Day, expected_rows: list[dict]) -> list[str]:
     return found
 
 
-def repeated(day: Day, rows: list[dict]) -> list[str]:
+def repeated(act: Act, day: Day, rows: list[dict]) -> list[str]:
     """What is wrong once the act was done again."""
-    day.export(ALL)
-    day.rows = rows
+    act.does(day)
+    day.rows = rows = [row for row in rows if not act.wrong(row)]
     found = []
     for one in ALL:
-        held = day.events_of(one.partner)
+        back = {(row["stream"], row["record"]) for row in day.events_of(one.partner, dataset="withdrawn")}
+        held = [row for row in day.events_of(one.partner) if (row["stream"], row["record"]) not in back]
         wanted = given_rows(rows, one)
         key = [(row["stream"], row["record"]) for row in held]
         if sorted(key) != sorted((row["stream"], row["record"]) for row in wanted):
@@ -107,7 +133,7 @@ def repeated(day: Day, rows: list[dict]) -> list[str]:
         if day.hosts_of(one.partner) != host_rows(rows, one):
             found.append(f"{one.partner}: other hosts")
         numbers = [one.sequence for one in publications(day.data, one.partner)]
-        if numbers != list(range(1, 1 + (2 if one in BEFORE else 1))):
+        if numbers != list(range(1, 1 + (act.publications if one in BEFORE else 1))):
             found.append(f"{one.partner}: publications {numbers}")
     left = sorted(path.name for path in (day.data / "exports").glob(".tmp*"))
     left += [str(path) for path in (day.data / "exports").glob("*/.tmp*")]
@@ -119,8 +145,9 @@ def repeated(day: Day, rows: list[dict]) -> list[str]:
     return found
 
 
-def run(folder: Path, *, every: int, points_max: int = 0) -> dict[str, Any]:
-    """Strike all points; the figures."""
+def run(folder: Path, name: str = "export", *, every: int, points_max: int = 0) -> dict[str, Any]:
+    """Strike all points of an act; the figures."""
+    act = ACTS[name]
     folder.mkdir(parents=True, exist_ok=True)
     first = prepared(folder / "first")
     rows = first.rows
@@ -131,7 +158,7 @@ def run(folder: Path, *, every: int, points_max: int = 0) -> dict[str, Any]:
 
     def under_strace(where: Path, inject: str) -> tuple[int, Path]:
         trace = where / "trace"
-        words = [*points.strace(trace, inject), sys.executable, "-m", "ordeals.exporting", "act", str(where)]
+        words = [*points.strace(trace, inject), sys.executable, "-m", "ordeals.exporting", name, str(where)]
         environment = os.environ | {"PYTHONPATH": str(ROOT / "loadtest"), "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(words, capture_output=True, check=False, env=environment, timeout=120)
         return done.returncode, trace
@@ -157,7 +184,7 @@ def run(folder: Path, *, every: int, points_max: int = 0) -> dict[str, Any]:
             ]
             day = Day(folder, None)
             wrong[0].extend(standing(day, rows))
-            wrong[1].extend(repeated(day, rows))
+            wrong[1].extend(repeated(act, day, rows))
             if hit is not None and hit.mark == point.mark:
                 break
             # Threads share calls out differently in each run: aim by how far this one was from the first.
@@ -165,8 +192,8 @@ def run(folder: Path, *, every: int, points_max: int = 0) -> dict[str, Any]:
             when = max(1, when)
         return points.Strike(hit, *wrong)
 
-    return points.strike_all(listed, strike, folder, "export", every=every, points_max=points_max)
+    return points.strike_all(listed, strike, folder, name, every=every, points_max=points_max)
 
 
 if __name__ == "__main__":
-    act(Path(sys.argv[2]))
+    ACTS[sys.argv[1]].does(Day(Path(sys.argv[2]), None))

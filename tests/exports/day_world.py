@@ -110,12 +110,12 @@ class Day(Exports):
         facts = {"operation": "avalanche", "actor": "p-1", "reason": "our own prober", "now_us": AFTER_US}
         return withdraw(self.means(), self.log, entitlements, DAY, wanted, **facts | changes)
 
-    def events_of(self, partner, order="avalanche-1") -> list[dict]:
-        """What a partner has after applying all its publications: events add."""
+    def events_of(self, partner, order="avalanche-1", dataset="events") -> list[dict]:
+        """What a partner has after applying all its publications: events add, and what was withdrawn of them."""
         found = []
         for one in publications(self.data, partner):
             if one.manifest.order == order:
-                found += rows_in(one.folder, "events")
+                found += rows_in(one.folder, dataset)
         return found
 
     def hosts_of(self, partner, order="avalanche-1") -> list[dict]:

@@ -1,6 +1,4 @@
-"""L-31: a partner gets what its order's annex gives. In this release nobody gets anything yet; what is tested is the annex
-itself, and that no door is open.
-"""
+"""L-31: a partner gets what its order's annex gives: the annex itself, and that recording alone gives nobody anything."""
 
 import json
 import socket

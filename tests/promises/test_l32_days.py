@@ -1,4 +1,4 @@
-"""L-32: a day becomes complete once, and what was complete never changes. (Publishing is not in this release.)"""
+"""L-32: a day becomes complete once, and what was complete never changes."""
 
 import hashlib
 import sys

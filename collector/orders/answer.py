@@ -80,7 +80,10 @@ class Answer(Table):
     )
     header: str = Field("", description='one header as in "X-Sinkhole: malware", or ""')
     notice_file: str = Field("", description='the file of a public notice beside this one, or ""')
-    unsealed: bool = Field(default=False, description="true when the court has unsealed what the notice says")
+    unsealed: bool = Field(
+        default=False,
+        description="true when the court has unsealed the operation: a notice and `pentrap identity` may tell of it",
+    )
 
 
 def read_answer(table: object, file: str, place: str, folder: Path, problems: list[Problem]) -> bytes:
@@ -94,6 +97,17 @@ def read_answer(table: object, file: str, place: str, folder: Path, problems: li
     problems += _status_problems(answer, file, place) + _header_problems(answer, file, place)
     notice = _read_notice(answer, file, place, folder, problems) if answer.notice_file else b""
     return answer_bytes(answer, notice) if len(problems) == told else b""
+
+
+def is_unsealed(table: object) -> bool:
+    """Whether a valid answer table says that the court has unsealed the operation."""
+    return isinstance(table, dict) and table.get("unsealed") is True
+
+
+def operators_header(answer: bytes) -> str:
+    """The operator's header line of an answer; empty where it has none."""
+    second = answer.partition(b"\r\n")[2].partition(b"\r\n")[0].decode("ascii")
+    return second if not second.startswith(("Content-", "Connection:")) else ""
 
 
 def load_answer(table: object, file: str, place: str, folder: Path) -> bytes:

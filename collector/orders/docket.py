@@ -14,7 +14,7 @@ from collector.orders.agreement import (
     order_problems,
     service_problems,
 )
-from collector.orders.answer import read_answer
+from collector.orders.answer import is_unsealed, read_answer
 from collector.orders.mistakes import T, read_table, shown
 from collector.orders.operation import DomainFile, Exclusion, Injunction, Operation, Order, Service, Title
 from collector.orders.schedule import quoted
@@ -67,6 +67,7 @@ def read_operation(path: Path, problems: list[Problem]) -> Operation | None:
         folder=path.parent,
         injunction=injunction,
         answer=answer,
+        unsealed=is_unsealed(content.get("answer", {})),
         domains=tuple(table for _, table in domains),
         exceptions=tuple(table for _, table in exceptions),
         services=tuple(table for _, table in services),

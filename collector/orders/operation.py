@@ -165,6 +165,8 @@ class Operation:
     exceptions: tuple[Exclusion, ...]
     services: tuple[Service, ...]
     orders: tuple[Order, ...]
+    unsealed: bool = False
+    """Whether the court has let the world know of it."""
 
 
 class Title(Table):

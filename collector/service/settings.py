@@ -12,17 +12,18 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from collector.ground.errors import ConfigurationError, Problem
-from collector.intake.settings import IntakeSettings
+from collector.intake.settings import IntakeSettings, Networks
 from collector.manage.settings import Address, ManageSettings, is_loopback
 from collector.orders.answer import read_answer
 from collector.orders.mistakes import Table, read_table
 
 PREFIX = "PENTRAP_"
+PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 
 
 class SegmentSettings(Table):
@@ -69,6 +70,23 @@ class ExportSettings(Table):
     store: Literal[""] = Field(default="", description='"": data_dir; nothing else is implemented')
 
 
+class IdentitySettings(Table):
+    """`[identity]`: what the world may know of us, once an operation is public (`pentrap identity`)."""
+
+    name: Annotated[str, StringConstraints(max_length=200, pattern=PRINTABLE)] = Field(
+        default="", description="a line of text that names the sinkhole and who runs it"
+    )
+    contact: Annotated[str, StringConstraints(max_length=200, pattern=PRINTABLE)] = Field(
+        default="", description='where to write, as "abuse@sinkhole.example"'
+    )
+    url: Annotated[str, StringConstraints(max_length=200, pattern=r"^(https?://[!-~]+)?$")] = Field(
+        default="", description='a page that says more, as "https://sinkhole.example/"'
+    )
+    addresses: Networks = Field(
+        default=[], description='addresses or networks such as "192.0.2.1"; none: those of [intake] listen'
+    )
+
+
 class _Top(Table):
     data_dir: str = Field(
         default="../data", min_length=1, description="the folder for everything that is collected"
@@ -88,6 +106,7 @@ SECTIONS: dict[str, type[Table]] = {
     "manage": ManageSettings,
     "pull": PullSettings,
     "export": ExportSettings,
+    "identity": IdentitySettings,
 }
 
 
@@ -108,6 +127,7 @@ class Settings:
     manage: ManageSettings
     pull: PullSettings
     export: ExportSettings
+    identity: IdentitySettings
 
     @property
     def signing_key(self) -> Path:

@@ -16,7 +16,8 @@ from collector.exports.kinds import FileDataset, Labels, WrittenFile
 from collector.exports.labels import metadata_of
 from collector.exports.layout import parquet_name
 from collector.exports.parts import PART_BYTES_MAX, PartFile
-from collector.segments.table import EVENTS, SCHEMA_VERSION
+from collector.segments.table import EVENTS
+from collector.segments.versions import SCHEMA_VERSION
 from collector.segments.write import DICTIONARY_BYTES_MAX, PAGE_ROWS
 
 ROW_GROUP_ROWS = 1 << 18

@@ -26,7 +26,8 @@ from collector.exports.network_activity import SCHEMA as NETWORK_ACTIVITY
 from collector.exports.ocsf import SCHEMA_VERSION as OCSF_VERSION
 from collector.exports.shadowserver import REPORTS, SEVERITY
 from collector.exports.shadowserver import SCHEMA_VERSION as REPORTS_VERSION
-from collector.segments.table import EVENTS, SCHEMA_VERSION
+from collector.segments.table import EVENTS
+from collector.segments.versions import SCHEMA_VERSION
 
 Class = Literal["addressing, routing", "signalling", "volume", "looked up", "label", "content", "empty"]
 ROUTING: Class = "addressing, routing"

@@ -28,6 +28,8 @@ from collector.ground import files
 from collector.ground.errors import CorruptError
 
 FOLDER, NAME, LOCK = "access", "tokens.json", "tokens.lock"
+VERSION = 1
+"""Of tokens.json."""
 PREFIX = "ptr_"
 """So that scanners for leaked secrets, and people, know one when they see it."""
 TOKEN = re.compile(PREFIX + r"[A-Za-z0-9_-]{43}", re.ASCII)
@@ -84,7 +86,7 @@ def read(data_dir: Path) -> list[Token]:
         return []
     try:
         document = json.loads(content)
-        found = [Token(**one) for one in document["tokens"]] if document["version"] == 1 else None
+        found = [Token(**one) for one in document["tokens"]] if document["version"] == VERSION else None
     except (ValueError, KeyError, TypeError, RecursionError):
         found = None
     if found is None:
@@ -194,5 +196,5 @@ def settled(data_dir: Path, tokens: list[Token]) -> list[Token]:
 
 
 def _write(data_dir: Path, tokens: list[Token]) -> None:
-    document = {"version": 1, "tokens": [asdict(one) for one in tokens]}
+    document = {"version": VERSION, "tokens": [asdict(one) for one in tokens]}
     files.publish_bytes(path_of(data_dir), (json.dumps(document, indent=1) + "\n").encode())

@@ -11,7 +11,7 @@ from pyarrow import csv
 from collector.exports.kinds import Labels, WrittenFile
 from collector.exports.layout import withdrawn_csv_name
 from collector.exports.parts import PART_BYTES_MAX, PartFile
-from collector.segments.table import SCHEMA_VERSION
+from collector.segments.versions import SCHEMA_VERSION
 
 SLICE_ROWS = 1 << 15
 

@@ -3,6 +3,7 @@
     PentrapError
     ├── ConfigurationError   the operator's files: carries every Problem found, exit code 2
     ├── CorruptError         a file of ours does not check: operation, path, offset, cause
+    │   └── FormatError      it is whole, and of a format that this release does not read
     └── BusyError            another collector owns the data directory
 
 Hostile bytes from the network are never in this tree: they are a verdict.
@@ -48,6 +49,10 @@ class CorruptError(PentrapError):
     def __init__(self, operation: str, path: str, place: str, cause: str, remedy: str) -> None:
         super().__init__(f"{operation}: {path}: {place}: {cause}. {remedy}")
         self.parts = (operation, path, place, cause, remedy)
+
+
+class FormatError(CorruptError):
+    """A file of ours that another release wrote, in a format that this one does not read. Nobody sets it aside as rotten."""
 
 
 class BusyError(PentrapError):

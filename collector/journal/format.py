@@ -40,11 +40,14 @@ from pathlib import Path
 from struct import Struct
 from typing import NamedTuple
 
-from collector.ground.errors import CorruptError
+from collector.ground.errors import CorruptError, FormatError
 from collector.ground.record import RECORD_SIZE
 
 FILE_MAGIC = b"PENTRAPJ"
 VERSION = 1
+FORMAT_REMEDY = (
+    "Start the release that wrote it: it turns its journals into Parquet when it stops. Then start this one"
+)
 HEADER = Struct("<8sHHiQq32s96s28xI")
 HEADER_COPIES = 2
 HEADER_SIZE = HEADER.size * HEADER_COPIES
@@ -140,7 +143,7 @@ def seal_block(
 def decode_header(content: bytes, path: str) -> tuple[FileHeader, int, bool]:
     """The header, its checksum, and whether a copy of it is damaged.
 
-    Raises CorruptError where neither copy verifies, or the version is not ours.
+    Raises CorruptError where neither copy verifies, FormatError where the version is not ours.
     """
     good = []
     for copy in range(HEADER_COPIES):
@@ -157,12 +160,12 @@ def decode_header(content: bytes, path: str) -> tuple[FileHeader, int, bool]:
         )
     magic, version, size, day, first, created_us, rules, stream, checksum = HEADER.unpack(good[0])
     if magic != FILE_MAGIC or version != VERSION or size != RECORD_SIZE:
-        raise CorruptError(
+        raise FormatError(
             "read journal",
             path,
             "offset 8",
             f"found version {version} with records of {size} bytes, expected version {VERSION} with {RECORD_SIZE}",
-            "Read it with the release that wrote it.",
+            FORMAT_REMEDY,
         )
     header = FileHeader(day, first, created_us, rules.hex(), stream.rstrip(b"\0").decode("ascii"))
     return header, checksum, len(good) < HEADER_COPIES

@@ -5,6 +5,7 @@ text       addresses as text, many at a time
 table      records become the columns of `events`
 write      a run of records becomes a segment file, whole or not at all
 turn       who may seal, set aside or delete now
+versions   the versions of both
 catalogue  what stands in a day's folder, and the marker that seals it
 
 pyarrow and numpy are imported by these modules and nowhere else; importing this package alone costs nothing.

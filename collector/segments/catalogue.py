@@ -50,10 +50,9 @@ from collector.segments.segment import (
     parse_day,
     parse_segment,
 )
-from collector.segments.table import SCHEMA_VERSION
+from collector.segments.versions import MARKER_VERSION, SCHEMA_VERSION
 from collector.segments.write import PRODUCER
 
-MARKER_VERSION = 1
 FIRST_RECORD = 0
 """The number of a stream's first record."""
 

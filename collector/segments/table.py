@@ -36,9 +36,6 @@ from collector.orders.index import MARKER, Index
 from collector.orders.rules import GONE, Rules
 from collector.segments.text import ADDRESS_BYTES, address_texts
 
-SCHEMA_VERSION = 1
-"""Raised whenever a column is added, taken away or changes its meaning."""
-
 ROW = np.dtype([(field.name, field.dtype) for field in FIELDS])
 """A record as numpy sees it, without padding."""
 

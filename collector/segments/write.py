@@ -35,7 +35,8 @@ from collector.ground.errors import CorruptError
 from collector.ground.record import RECORD_SIZE
 from collector.orders.rules import Rules
 from collector.segments.segment import SECONDS_A_DAY, Segment, day_directory, day_of
-from collector.segments.table import ROW, SCHEMA_VERSION, Numbers, rows_to_table, sorted_rows
+from collector.segments.table import ROW, Numbers, rows_to_table, sorted_rows
+from collector.segments.versions import SCHEMA_VERSION
 
 MICROSECONDS_A_DAY = SECONDS_A_DAY * 1_000_000
 END_OF_TIME_US = 253_402_300_800_000_000

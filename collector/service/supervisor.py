@@ -23,6 +23,7 @@ from collector.intake.settings import parse_listen
 from collector.intake.sockets import Listener, bind, connections_dropped
 from collector.journal.recover import Recovered, recover
 from collector.service import pull_address
+from collector.service.formats import refuse_later_formats
 from collector.service.notary import Notary
 from collector.service.reload import Reload
 from collector.service.settings import Settings
@@ -60,6 +61,7 @@ def serve(settings: Settings, announce: Callable[[], None]) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED)
     process.harden()
     log = logs.get("supervisor")
+    refuse_later_formats(settings.data_dir)
     for name in ("journal", "segments", "rules"):
         files.make_directory(settings.data_dir / name)
     for name in ("journal", "segments", "rules"):  # elsewhere an officer's command may be writing

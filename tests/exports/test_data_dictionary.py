@@ -9,7 +9,8 @@ from collector.exports import schema
 from collector.exports.native import HOSTS, SCHEMAS
 from collector.exports.network_activity import SCHEMA, leaves
 from collector.exports.shadowserver import REPORTS
-from collector.segments.table import EVENTS, SCHEMA_VERSION
+from collector.segments.table import EVENTS
+from collector.segments.versions import SCHEMA_VERSION
 
 DATASETS = (*SCHEMAS, "network_activity", *REPORTS)
 

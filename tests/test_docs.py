@@ -19,6 +19,10 @@ from collector.service.settings import ExportSettings, PullSettings, SegmentSett
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 DEPLOY = (ROOT / "deploy/README.md").read_text()
+PAGES = [
+    *ROOT.glob("*.md"),
+    *(path for place in ("deploy", "config", "loadtest") for path in (ROOT / place).glob("*.md")),
+]
 CONFIG = (ROOT / "config/README.md").read_text()
 
 
@@ -75,21 +79,26 @@ def test_every_metric_and_fate_is_explained(collector: Collector) -> None:
     served = set(re.findall(r"^# TYPE (pentrap_[a-z_]+)", collector.get("/metrics").decode(), re.MULTILINE))
     named = set(re.findall(r"`(pentrap_[a-z_]+)", DEPLOY))
     assert named == served
+    for page in (ROOT / "deploy").glob("*.md"):
+        assert set(re.findall(r"`(pentrap_[a-z_]+)", page.read_text())) <= served, page.name
     assert {fate.name.lower() for fate in Fate} <= set(re.findall(r"`([a-z_]+)`", DEPLOY))
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    """Each relative link in the four documents names a file that exists."""
-    for name in (
-        "README.md",
-        "ARCHITECTURE.md",
-        "deploy/README.md",
-        "config/README.md",
-        "loadtest/README.md",
-    ):
-        folder = (ROOT / name).parent
-        for target in re.findall(r"\]\((?!http)([^)#]+)", (ROOT / name).read_text()):
-            assert (folder / target).exists(), (name, target)
+    """Each relative link in any document names a file that exists."""
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), (page.name, target)
+
+
+def test_the_tuning_pages_settings_exist() -> None:
+    """What deploy/TUNING.md calls a setting is one of pentrap.toml."""
+    text = (ROOT / "deploy/TUNING.md").read_text().partition("## Intake")[2]
+    names = set().union(*(model.model_fields for model in (IntakeSettings, SegmentSettings, ExportSettings)))
+    rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    told = {name for row in rows for name in re.findall(r"`(?:\[[a-z]+\] )?([a-z_]+)`", row)}
+    assert len(told) >= 8
+    assert told <= names
 
 
 def test_the_readmes_query_reads_what_a_collector_wrote(collector: Collector) -> None:

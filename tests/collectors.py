@@ -277,12 +277,21 @@ class Collector:
 
 
 def exchange(
-    port: int, *pieces: bytes, host: str = "127.0.0.1", pause: float = 0.03, finish: bool = False
+    port: int,
+    *pieces: bytes,
+    host: str = "127.0.0.1",
+    source: str = "",
+    pause: float = 0.03,
+    finish: bool = False,
 ) -> bytes:
-    """Send pieces one by one, read until the collector's FIN; what it answered. Raises ConnectionResetError on RST."""
+    """Send pieces one by one, from the address `source` where one is given, read until the collector's FIN; what it answered.
+    Raises ConnectionResetError on RST.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as sock:
         sock.settimeout(10)
+        if source:
+            sock.bind((source, 0))
         sock.connect((host, port))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for number, piece in enumerate(pieces):

@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 import subprocess
 from datetime import UTC, datetime, timedelta
 
@@ -31,15 +30,6 @@ def pentrap(made: Collector, verb: str, *words: str) -> subprocess.CompletedProc
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
-def check_in(made: Collector, source: str) -> None:
-    with socket.socket() as sock:
-        sock.bind((source, 0))
-        sock.connect(("127.0.0.1", made.port))
-        sock.sendall(get())
-        while sock.recv(4096):
-            pass
-
-
 @pytest.fixture(scope="module")
 def fetched(tmp_path_factory):
     """A day with a prober's and a victim's check-ins, published, and fetched by cert-a through the running interface."""
@@ -49,7 +39,7 @@ def fetched(tmp_path_factory):
     (folder / "partners.toml").write_text(PARTNERS)
     with made.start():
         for source in (PROBER, PROBER, VICTIM):
-            check_in(made, source)
+            exchange(made.port, get(), source=source)
         exchange(made.port, get(b"evil-two.net"))
         assert made.stop() == 0
         made.day = datetime.now(UTC).date().isoformat()

@@ -2,13 +2,12 @@
 
 import json
 import os
-import socket
 import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
-from collectors import PENTRAP, Collector, get
+from collectors import PENTRAP, Collector, exchange, get
 
 from collector.audit.log import read_entries
 
@@ -30,12 +29,7 @@ def pentrap(made: Collector, *words: object, given: str = "") -> subprocess.Comp
 @pytest.fixture
 def filled(collector: Collector) -> Collector:
     """A collector with one row in Parquet, stopped."""
-    with socket.socket() as sock:
-        sock.bind((SOURCE, 0))
-        sock.connect(("127.0.0.1", collector.port))
-        sock.sendall(get())
-        while sock.recv(4096):
-            pass
+    exchange(collector.port, get(), source=SOURCE)
     assert collector.stop() == 0
     assert [row["src_ip"] for row in collector.rows()] == [SOURCE]
     return collector

@@ -5,6 +5,7 @@ the clock), SIGTERM and SIGINT (stop). A dead worker's journals are recovered he
 before its replacement starts.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -35,6 +36,12 @@ STEADY_SECONDS = 10.0
 PAUSE_MAX = 5.0
 STOP_SECONDS = 30.0
 """Beyond the head deadline, how long a stop waits for the workers, and again for the clerk."""
+
+_REMEDIES = {
+    errno.EADDRNOTAVAIL: "take the line out: this machine has no such address (for [::1] and the like: no IPv6)",
+    errno.EAFNOSUPPORT: "take the line out: this machine has no IPv6",
+    errno.EACCES: "choose a port above 1023, or allow this one (net.ipv4.ip_unprivileged_port_start)",
+}
 
 _WAITED = (signal.SIGCHLD, signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
 
@@ -104,13 +111,12 @@ class Supervisor:
                 try:
                     listeners.append(bind(parse_listen(text), self._settings.intake.udp_receive_buffer_kb))
                 except OSError as error:
-                    remedy = "stop what has the port, choose another, or allow it (net.ipv4.ip_unprivileged_port_start)"
                     problem = Problem(
                         str(self._settings.file),
                         "[intake] listen",
                         f"{text}: {error.strerror}",
                         "an address of this machine and a free port",
-                        remedy,
+                        _REMEDIES.get(error.errno or 0, "stop what has the port, or choose another"),
                     )
                     if problem not in problems:
                         problems.append(problem)

@@ -104,3 +104,14 @@ def test_serve_names_the_port_that_it_cannot_have(tmp_path: Path) -> None:
     assert told.returncode == 2
     assert f"tcp://127.0.0.1:{made.port}" in told.stderr
     assert "Address already in use" in told.stderr
+    assert "remedy:   stop what has the port" in told.stderr
+
+
+def test_serve_names_the_address_that_this_machine_has_not(tmp_path: Path) -> None:
+    """As [::1] without IPv6: the remedy is to take the line out, not to look for who has the port; exit 2."""
+    made = Collector(tmp_path, settings={"intake.listen": ["tcp://192.0.2.1:8080"]})
+    made.write_config()
+    told = pentrap("serve", "--config", str(made.config))
+    assert told.returncode == 2
+    assert "tcp://192.0.2.1:8080" in told.stderr
+    assert "remedy:   take the line out" in told.stderr

@@ -49,7 +49,9 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--timeout", type=float, default=15.0, help="seconds until a check-in is given up")
     parser.add_argument("--ledger", type=Path, required=True)
     parser.add_argument("--metrics", help="the collector's /metrics, read before and after")
-    parser.add_argument("--json", action="store_true", help="the summary as JSON on stdout")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--brief", action="store_true", help="the summary by group instead of by kind")
+    form.add_argument("--json", action="store_true", help="the summary as JSON on stdout")
     chosen = parser.parse_args(words)
     if not 0 < chosen.count <= COUNT_MAX or not 0 < chosen.rate <= RATE_MAX:
         parser.error(f"--count is at most {COUNT_MAX}, --rate at most {RATE_MAX:.0f}: loads are bounded")
@@ -108,6 +110,23 @@ def show(result: dict[str, object]) -> None:
     )
 
 
+def show_brief(result: dict[str, object], sources: int) -> None:
+    """The summary by group. `fin` is an answer in its full form; datagrams are never answered."""
+    outcomes = result["outcomes"]
+    assert isinstance(outcomes, dict)
+    groups: Counter[tuple[str, str]] = Counter()
+    for key, count in outcomes.items():
+        kind, how = key.split()
+        groups[KINDS[kind].group, {"fin": "answered"}.get(how, how)] += count
+    for group in GROUPS:
+        ends = ", ".join(f"{how} {count:,}" for (of, how), count in sorted(groups.items()) if of == group)
+        if ends:
+            print(f"  {group:<10} {ends}")
+    print(
+        f"{result['made']:,} check-ins from {sources:,} addresses in {result['seconds']:.1f} s; seed {result['seed']}"
+    )
+
+
 def main() -> int:
     chosen = arguments()
     rng = random.Random(f"{chosen.seed}/sample")
@@ -138,6 +157,8 @@ def main() -> int:
     Path(f"{chosen.ledger}.json").write_text(json.dumps(result, indent=1) + "\n")
     if chosen.json:
         json.dump(result, sys.stdout)
+    elif chosen.brief:
+        show_brief(result, chosen.sources)
     else:
         show(result)
     return 0

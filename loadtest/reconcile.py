@@ -49,7 +49,9 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="the collector's data_dir, after a stop")
     parser.add_argument("--metrics", help="address of /metrics, or a file with a saved page")
     parser.add_argument("--killed", action="store_true", help="workers died: fates need only balance")
-    parser.add_argument("--json", action="store_true")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--brief", action="store_true", help="the fates, and one line of what was found")
+    form.add_argument("--json", action="store_true")
     return parser.parse_args(words)
 
 
@@ -134,9 +136,31 @@ def judge(chosen: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def show(result: dict[str, object], verdict: Verdict) -> None:
-    for name in Verdict._fields[:-1]:
+def show(result: dict[str, object], verdict: Verdict, *, brief: bool) -> None:
+    for name in Verdict._fields[:-1] if not brief else ():
         print(f"  {name:<22} {getattr(verdict, name):>10,}")
+    show_fates(result)
+    if brief:
+        show_findings(result, verdict)
+    else:
+        for name in ("equation_balanced", "kernel_dropped_udp", "duckdb_join", "pyarrow_and_duckdb_count_the_same",
+                     "journals_left", "segments"):  # fmt: skip
+            print(f"  {name}: {result[name]}")
+    for example in verdict.examples:
+        print("  " + example)
+    print("ledger and rows agree" if result["holds"] else "DISAGREEMENT")
+
+
+def show_findings(result: dict[str, object], verdict: Verdict) -> None:
+    """What there should be none of, in one line."""
+    names = ("lost", "unexpected", "duplicate", "wrong_domain", "wrong_application")
+    found = ", ".join(f"{name.replace('_', ' ')} {getattr(verdict, name):,}" for name in names)
+    print(
+        f"  {verdict.entries:,} check-ins, {verdict.rows:,} rows: {found}; kernel dropped {result['kernel_dropped_udp']}"
+    )
+
+
+def show_fates(result: dict[str, object]) -> None:
     print(f"  {'fate':<22} {'expected':>10} {'counted':>10}")
     fates = result["fates"]
     assert isinstance(fates, list)
@@ -146,12 +170,6 @@ def show(result: dict[str, object], verdict: Verdict) -> None:
             print(
                 f"  {row['fate']:<22} {row['expected']:>10,} {counted:>10}{'' if row['agrees'] else '  DIFFERS'}"
             )
-    for name in ("equation_balanced", "kernel_dropped_udp", "duckdb_join", "pyarrow_and_duckdb_count_the_same",
-                 "journals_left", "segments"):  # fmt: skip
-        print(f"  {name}: {result[name]}")
-    for example in verdict.examples:
-        print("  " + example)
-    print("ledger and rows agree" if result["holds"] else "DISAGREEMENT")
 
 
 def main() -> int:
@@ -162,7 +180,7 @@ def main() -> int:
     else:
         found = result["verdict"]
         assert isinstance(found, dict)
-        show(result, Verdict(**found))
+        show(result, Verdict(**found), brief=chosen.brief)
     return 0 if result["holds"] else 1
 
 

@@ -28,11 +28,19 @@ def start(site: Site, cpus: set[int] | None = None, program: Path | None = None)
         site.config.parent / "serve.log",
         cpus,
     )
+    try:
+        _wait_until_recording(process, site)
+    except BaseException:  # Ctrl-C included: nobody else knows of the process yet
+        process.kill()
+        raise
+    return process
+
+
+def _wait_until_recording(process: Process, site: Site) -> None:
     wait_for(process, f"http://{site.manage}/readyz", READY_SECONDS)
     until = time.monotonic() + READY_SECONDS
     while time.monotonic() < until and process.alive():
         if scrape(site.metrics).get("recording") == 1:
-            return process
+            return
         time.sleep(0.05)
-    process.kill()
     raise StartError(f"ready but never recording:\n{process.tail()}")

@@ -34,12 +34,13 @@ class Site(NamedTuple):
         return f"http://{self.manage}/metrics"
 
 
-def free_ports(count: int, first: int = FIRST_PORT) -> list[int]:
+def free_ports(count: int, first: int = FIRST_PORT, *, ipv6: bool = True) -> list[int]:
     """Ports that nobody listens on, on 127.0.0.1 and ::1, over TCP and UDP alike."""
     found: list[int] = []
+    hosts = [(socket.AF_INET, "127.0.0.1"), *([(socket.AF_INET6, "::1")] if ipv6 else [])]
     for port in range(first, LAST_PORT):
         try:
-            for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            for family, host in hosts:
                 for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
                     with socket.socket(family, kind) as probe:
                         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -14,14 +14,17 @@ _INTELMQ = """\
 collector:
   module: intelmq.bots.collectors.file.collector_file
   parameters:
-    path: {folder}
+    path: /srv/pentrap/intelmq/     # hard links of the files, each once: what was read is deleted
     postfix: .csv
     delete_file: true
-    name: pentrap
-    provider: pentrap
+    chunk_size: 10000000
+    chunk_replicate_header: true
+    name: Sinkhole check-ins
+    provider: Pentrap
 parser:
   module: intelmq.bots.parsers.shadowserver.parser
-  parameters: {{}}     # the report's type stands in the file's name
+  parameters:
+    auto_update: true               # the report's type stands in the file's name
 """
 
 
@@ -67,17 +70,16 @@ about the interface  {sheet.url}/v1/openapi.json
 
 
 def _keys(sheet: Sheet) -> str:
-    lines = [f"    {key.fingerprint}  {key.state}" for key in sheet.keys if key.state != "former"] or [
-        "    none yet: it is made when the collector first starts"
+    known = [key for key in sheet.keys if key.state != "former"]
+    lines = [sshsig.public_line(key.public) for key in known] or [
+        "none yet: it is made when the collector first starts"
     ]
-    signers = sshsig.allowed_signers(*(key.public for key in sheet.keys if key.state != "former"))
+    prints = [f"{key.fingerprint}  {key.state}" for key in known]
     return f"""\
-Signing key. Compare the fingerprint by telephone before you trust it.
-{chr(10).join(lines)}
-
-allowed_signers, for
-ssh-keygen -Y verify -f allowed_signers -I {sshsig.PRINCIPAL} -n {sshsig.NAMESPACE} -s manifest.json.sig < manifest.json
-{"".join(f"    {line}{chr(10)}" for line in signers.splitlines())}"""
+Signing key, for a file pentrap.pub:
+{_indented(chr(10).join(lines))}
+Compare its fingerprint by telephone before you trust it; ssh-keygen -lf pentrap.pub shows:
+{_indented(chr(10).join(prints))}"""
 
 
 def _grants(sheet: Sheet) -> str:
@@ -108,20 +110,27 @@ def _grants(sheet: Sheet) -> str:
 def _how(sheet: Sheet) -> str:
     url = sheet.url
     return f"""\
-With pentrap's own client (lists, resumes, verifies signature, hashes and the chain):
-    pentrap pull {url} --token-file token --key allowed_signers --to publications
+How to fetch and read, step by step: the guide for partners (deploy/PARTNERS.md of Pentrap's source). In short,
 
-With curl (-C - resumes):
-    curl --oauth2-bearer "$(cat token)" '{url}/v1/publications?after=0'
-    curl --oauth2-bearer "$(cat token)" -C - -O {url}/v1/publications/SEQUENCE/FILE
+with pentrap's own client (lists, resumes, verifies signature, hashes and the chain):
+    pentrap pull {url} --token-file token --key pentrap.pub --to publications
 
-With DuckDB, without downloading:
+with curl (-C - resumes); the header in a file, so that no list of processes shows it:
+    (umask 077; printf 'Authorization: Bearer %s\\n' "$(cat token)" > header)
+    curl -H @header '{url}/v1/publications?after=0'
+    curl -H @header -C - -O {url}/v1/publications/SEQUENCE/FILE
+
+the signature, with OpenSSH's own tool:
+    sed 's/^/{sshsig.PRINCIPAL} namespaces="{sshsig.NAMESPACE}" /' pentrap.pub > allowed_signers
+    ssh-keygen -Y verify -f allowed_signers -I {sshsig.PRINCIPAL} -n {sshsig.NAMESPACE} -s manifest.json.sig < manifest.json
+
+with DuckDB, without downloading:
     INSTALL httpfs; LOAD httpfs;
     CREATE SECRET pentrap (TYPE http, SCOPE '{url}/', BEARER_TOKEN 'TOKEN');
     FROM read_parquet('{url}/v1/publications/SEQUENCE/FILE.parquet');
 
-With IntelMQ (the Shadowserver-shaped CSV files, from the folder that `pentrap pull` fills):
-{_indented(_INTELMQ.format(folder=f"publications/{sheet.partner}/"))}"""
+with IntelMQ (the Shadowserver-shaped CSV files):
+{_indented(_INTELMQ)}"""
 
 
 def _duties(sheet: Sheet) -> str:

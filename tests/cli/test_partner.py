@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "exports"))
 from publication_world import Exports
 
 from collector.cli import main
-from collector.exports import tokens
+from collector.exports import sshsig, tokens
 
 PARTNERS = """[[partner]]
 name = "cert-a"
@@ -70,12 +70,14 @@ def test_add_shows_the_token_once_and_the_sheet_has_what_a_partner_needs(world, 
         ["ssh-keygen", "-l", "-f", world.key_file], capture_output=True, text=True, check=True
     ).stdout.split()[1]
     for needed in (
-        "https://pull.example.org/v1/publications", fingerprint, 'namespaces="pentrap-export" ssh-ed25519 ', "TLP:AMBER+STRICT",
-        "op-1", "events, hosts", "parquet, shadowserver-csv", "andromeda", "30 days", "curl --oauth2-bearer", "CREATE SECRET",
+        "https://pull.example.org/v1/publications", fingerprint, 'namespaces="pentrap-export" ', "TLP:AMBER+STRICT",
+        "op-1", "events, hosts", "parquet, shadowserver-csv", "andromeda", "30 days", "curl -H @header", "CREATE SECRET",
         "BEARER_TOKEN", "intelmq.bots.collectors.file.collector_file", "intelmq.bots.parsers.shadowserver.parser",
         "pentrap pull https://pull.example.org ", "ssh-keygen -Y verify", "desk, +49 30 1234", "Delete every copy",
     ):  # fmt: skip
         assert needed in sheet, needed
+    key = re.search("^    (ssh-ed25519 .*)$", sheet, re.MULTILINE)
+    assert sshsig.fingerprint(sshsig.parse_public(key[1])) == fingerprint
     assert not re.search("SEALED|Officer", said)
     (entry,) = world.entries("credential_changed")
     assert (entry.facts["change"], entry.facts["partner"]) == ("added", "cert-a")

@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +22,7 @@ RIGHT = ROWS + LATE - len(range(2, ROWS + LATE, 9))
 """Rows without those of the third of nine hosts."""
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "deploy/PARTNERS.md"
+OPERATORS_PAGE = ROOT / "deploy/README.md"
 ADDRESS = "https://collector.example:8444"
 TOKEN = "ptr_…"
 
@@ -55,7 +58,7 @@ class Desk:
     def __init__(self, folder, served):
         self.folder, self.url, self.token = folder, served.url, served.token.read_text().strip()
         script = ["set -eu"]
-        for number, block in enumerate(one for one in blocks() if one.language == "sh"):
+        for number, block in enumerate(one for one in blocks() if one.language == "sh" and not one.needs):
             script += [f"echo '== {number}'", self.here(block.text)]
         self.said = self.run("bash", "-c", "\n".join(script))
 
@@ -87,7 +90,7 @@ def test_the_shell_blocks_run(desk):
     assert "304" in desk.said
     assert "PAR1" in desk.said
     assert "FAIL" not in desk.said
-    assert (desk.folder / "again").exists() is False
+    assert "ok    publications " + str(desk.folder / "by-hand") in desk.said
     handed = sorted(path.name for path in (desk.folder / "intelmq").iterdir())
     assert len(handed) == 8
     # IntelMQ's own pattern tells the report by the name.
@@ -97,6 +100,30 @@ def test_the_shell_blocks_run(desk):
     assert {path.parent.name for path in laid} == {"eventDay=20261122"}
     assert len(laid) == 2
     assert desk.token not in desk.said
+
+
+def test_the_client_that_the_guide_installs_is_what_the_operator_makes(tmp_path):
+    """The command of deploy/README.md makes the file that the guide names, and the program runs from it alone."""
+    (block,) = [one for one in blocks() if one.needs == "install"]
+    (command,) = re.findall(
+        r"^    \.venv/bin/(pip wheel .*) --wheel-dir dist \.$", OPERATORS_PAGE.read_text(), re.MULTILINE
+    )
+    source = tmp_path / "source"  # building leaves folders beside what it builds
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(ROOT / "collector", source / "collector")
+    make = [sys.executable, "-m", *command.split(), "--wheel-dir", tmp_path, source]
+    subprocess.run(make, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert f"pip install ./{wheel.name}\n" in block.text
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "collector.cli", "pull", "--help"],
+        check=True, capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(wheel)},
+    )  # fmt: skip
+    assert "--trust-first-use" in ended.stdout
+    facts = zipfile.Path(wheel, f"{wheel.name.removesuffix('-py3-none-any.whl')}.dist-info/")
+    assert "pentrap = collector.cli:main" in (facts / "entry_points.txt").read_text()
 
 
 def test_the_sql_blocks_run(desk):
@@ -111,22 +138,28 @@ def test_the_sql_blocks_run(desk):
 
 
 def test_the_python_blocks_run(desk):
-    """Both pandas and Polars read every row of events; what is due for deletion is deleted, and it verifies afterwards."""
-    texts = [one.text for one in blocks() if one.language == "python" and not one.needs]
-    assert len(texts) == 3
-    for text in texts[:2]:
+    """DuckDB shows rows in UTC wherever the machine is; pandas and Polars read every row of events; what is due for deletion is
+    deleted, hard links included, and it verifies afterwards.
+    """
+    look, *texts, delete = [one.text for one in blocks() if one.language == "python" and not one.needs]
+    assert len(texts) == 2
+    shown = desk.python(look)
+    assert "+00" in shown
+    assert "-05" not in shown
+    for text in texts:
         counted = "len(events if hasattr(events, 'index') else events.collect())"
         said = desk.python(text + f"print('rows:', {counted})")
         assert "tinba" in said
         assert f"rows: {RIGHT}" in said
-    before = len(list((desk.folder / "publications").glob("[0-9]*/*")))
-    desk.python(texts[2])
-    assert len(list((desk.folder / "publications").glob("[0-9]*/*"))) <= before
-    later = texts[2].replace("today = datetime.now(UTC).date()", "today = date(2099, 1, 1)")
-    assert later != texts[2]
+    places = ("publications", "intelmq", "handed-over")
+    before = sorted(path for place in places for path in (desk.folder / place).rglob("*"))
+    desk.python(delete)
+    assert sorted(path for place in places for path in (desk.folder / place).rglob("*")) == before
+    later = delete.replace("today = datetime.now(UTC).date()", "today = date(2099, 1, 1)")
+    assert later != delete
     desk.python(later)
-    left = {path.name for path in (desk.folder / "publications").glob("[0-9]*/*")}
-    assert left == {"manifest.json", "manifest.json.sig", "SHA256SUMS"}
+    left = {path.name for place in places for path in (desk.folder / place).rglob("*") if path.is_file()}
+    assert left == {"manifest.json", "manifest.json.sig", "SHA256SUMS", ".lock"}
 
 
 def test_duckdb_reads_from_the_interface(desk):
@@ -151,7 +184,7 @@ def test_spark_reads_the_files(desk):
 def test_configuration_blocks_are_what_they_say():
     """The cron line has options that exist; the YAML is YAML, and leads from collector to parser."""
     (cron,) = [one for one in blocks() if one.language == "cron"]
-    words = cron.text.split("&& pentrap ", 1)[1].split()
+    words = cron.text.split("&& venv/bin/pentrap ", 1)[1].split()
     assert parser().parse_args(words).url == ADDRESS
     (bots,) = [yaml.safe_load(one.text) for one in blocks() if one.language == "yaml"]
     assert bots["pentrap-collector"]["parameters"]["path"].endswith("/")
@@ -161,7 +194,7 @@ def test_configuration_blocks_are_what_they_say():
 def test_no_block_is_of_another_kind():
     """Every fence is one that a test runs or reads."""
     assert {one.language for one in blocks()} == {"sh", "sql", "python", "yaml", "cron"}
-    assert {one.needs for one in blocks()} == {"", "httpfs", "spark"}
+    assert {one.needs for one in blocks()} == {"", "install", "httpfs", "spark"}
     assert GUIDE.read_text().count("```") == 2 * len(blocks())
 
 

@@ -97,7 +97,7 @@ def tell(play: Play, *, keep: bool) -> int:
         visitor(play)
     else:
         stop(play)
-    closing(play, time.monotonic() - began)
+    closing(play, time.monotonic() - began, keep=keep)
     if keep:
         wait_for_visitors(play)
     return 0
@@ -116,7 +116,7 @@ def opening(play: Play) -> None:
         terminal.say("This machine has no IPv6 (::1), so the story is told over IPv4 only.")
 
 
-def closing(play: Play, seconds: float) -> None:
+def closing(play: Play, seconds: float, *, keep: bool) -> None:
     """The books, where everything is, what to look at next."""
     terminal, stage = play.terminal, play.stage
     terminal.verdict(f"All of it holds, to the unit ({seconds:.0f} s):", good=True)
@@ -127,7 +127,7 @@ def closing(play: Play, seconds: float) -> None:
         terminal.output(f"    {place:<44}{what}")
     terminal.line("\nWhat to look at next:")
     for what, why in (
-        ("make demo KEEP=1", "once more, to follow deploy/PARTNERS.md against it"),
+        *((("make demo KEEP=1", "once more, to follow deploy/PARTNERS.md against it"),) if not keep else ()),
         ("make run", "a collector of your own, with an example order"),
         ("deploy/OFFICER.md", "how an officer uses it"),
         ("deploy/LAW.md", "what the law asks, and which test shows it"),

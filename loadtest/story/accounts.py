@@ -91,9 +91,10 @@ class Accounts:
         kept = ", ".join(f"{reason} {count:,}" for reason, count in self.withheld.items() if count)
         given = ", ".join(f"{partner} {rows:,}" for partner, rows in self.given.items())
         return [
-            f"made       {self.made:,} = accepted {self.accepted:,} = {fates}",
+            f"made       {self.made:,} check-ins, by the machines' own ledger",
+            f"accepted   {self.accepted:,} = {fates}",
             f"recorded   {self.recorded:,} = rows in Parquet {self.rows:,}",
-            f"           = delivered {self.delivered:,} + withheld {sum(self.withheld.values()):,} ({kept})",
+            f"recorded   {self.recorded:,} = delivered {self.delivered:,} + withheld {sum(self.withheld.values()):,} ({kept})",
             f"partners   {given} rows; {self.files} files pulled, each as it was published",
         ]
 

@@ -137,7 +137,7 @@ def test_what_it_prints_is_what_the_files_say(told):
     made = len((told.folder / "botnet/ledger.csv").read_text().splitlines()) - 1
     events = rows(operator, "data/segments/*/*.parquet", "family", "order_id")
     shown = re.search(
-        r"made +([\d,]+) = accepted ([\d,]+) = recorded ([\d,]+) \+ suppressed ([\d,]+) \+ rejected ([\d,]+)",
+        r"made +([\d,]+) check-ins.*\n +accepted +([\d,]+) = recorded ([\d,]+) \+ suppressed ([\d,]+) \+ rejected ([\d,]+)",
         text,
     )
     assert [number(one) for one in shown.groups()][:3] == [made, made, len(events)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from collectors import Collector, exchange, get
 
-from collector.cli import VERBS
+from collector.cli import VERBS, module_of
 from collector.ground.codes import Fate
 from collector.intake.settings import IntakeSettings
 from collector.manage.settings import ManageSettings
@@ -49,18 +49,16 @@ def test_every_key_of_an_operation_file_is_named() -> None:
 
 def test_commands_in_the_docs_exist_and_the_other_way_round() -> None:
     """Each `pentrap VERB` in the docs is a verb; each verb stands in the README."""
-    verbs = {getattr(module, "NAME", module.__name__.rpartition(".")[2]) for module in VERBS}
     named = set(re.findall(r"pentrap ([a-z]+) (?:[a-z]+ )?(?:--|PATH)", README + DEPLOY + CONFIG))
-    assert named == verbs
+    assert named == set(VERBS)
 
 
 def test_each_command_stands_once_in_the_readmes_table() -> None:
     """Verbs, and each subcommand of a verb that has some, are named once in the table of commands, and nothing else is."""
     commands = [
         f"{name} {command.name}".strip()
-        for module in VERBS
-        if (name := getattr(module, "NAME", module.__name__.rpartition(".")[2]))
-        for command in getattr(module, "COMMANDS", (argparse.Namespace(name=""),))
+        for name in VERBS
+        for command in getattr(module_of(name), "COMMANDS", (argparse.Namespace(name=""),))
     ]
     table = README.partition("## Commands")[2].partition("\n## ")[0]
     rows = "\n".join(line.partition("|")[2].partition("|")[0] for line in table.splitlines())

@@ -1,71 +1,61 @@
 """The `pentrap` command: one module per verb.
 
 Exit codes: 0 done, 1 what was checked does not hold, 2 bad usage or configuration. Data goes to stdout, the rest to stderr.
+A verb's module is imported when it is called for: all of them cost most of a second and 100 MB (Parquet, DuckDB), which a
+health check would pay several times a minute.
 """
 
 import argparse
 import sys
+from collections.abc import Collection
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import collector
-from collector.cli import (
-    check,
-    clock,
-    disclosed,
-    export,
-    hold,
-    identity,
-    key,
-    order,
-    partner,
-    people,
-    pull,
-    purge,
-    quarantine,
-    reading,
-    serve,
-    status,
-    uninstall,
-    verify,
-    withdraw,
-)
 from collector.ground.errors import BusyError, ConfigurationError, CorruptError
 
-VERBS = (
-    serve,
-    check,
-    status,
-    order,
-    people,
-    clock,
-    uninstall,
-    reading,
-    export,
-    withdraw,
-    disclosed,
-    partner,
-    key,
-    identity,
-    hold,
-    quarantine,
-    purge,
-    verify,
-    pull,
-)
+VERBS = {
+    "serve": "serve",
+    "check": "check",
+    "status": "status",
+    "order": "order",
+    "people": "people",
+    "clock": "clock",
+    "uninstall": "uninstall",
+    "open": "reading",
+    "export": "export",
+    "withdraw": "withdraw",
+    "disclosed": "disclosed",
+    "partner": "partner",
+    "key": "key",
+    "identity": "identity",
+    "hold": "hold",
+    "quarantine": "quarantine",
+    "purge": "purge",
+    "verify": "verify",
+    "pull": "pull",
+}
+"""Each verb and its module in this room, in the order of the help."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def module_of(verb: str) -> ModuleType:
+    """The module that does what a verb says."""
+    return import_module(f"collector.cli.{VERBS[verb]}")
+
+
+def parser(wanted: Collection[str] = tuple(VERBS)) -> argparse.ArgumentParser:
+    """The command line, as far as `wanted` verbs go."""
     top = argparse.ArgumentParser(
         prog="pentrap",
         description="The collector behind a botnet takedown: it answers infected machines, records only what the court "
         "allows, and turns it into daily Parquet.",
         epilog="Exit codes: 0 done, 1 what was checked does not hold, 2 bad usage or configuration.",
     )
-    top.add_argument("--version", action="version", version=f"pentrap {collector.__version__}")
+    top.add_argument("--version", action="version", version=release())
     verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in VERBS:
-        name = getattr(module, "NAME", module.__name__.rpartition(".")[2])
+    for name in wanted:
+        module = module_of(name)
         text = (module.__doc__ or "").partition("\n")[0]
         verb = verbs.add_parser(name, help=text, description=text)
         if getattr(module, "CONFIG", True):
@@ -77,9 +67,17 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def release() -> str:
+    """Version, and the revision that it was built from where that is known."""
+    known = f" ({collector.__revision__})" if collector.__revision__ else ""
+    return f"pentrap {collector.__version__}{known}"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Entry point of the console script."""
-    chosen = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    called = [word for word in words[:1] if word in VERBS]
+    chosen = parser(called or tuple(VERBS)).parse_args(words)
     try:
         code: int = chosen.run(chosen)
     except ConfigurationError as error:

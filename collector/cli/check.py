@@ -24,7 +24,7 @@ from collector.orders.operation import Operation
 from collector.orders.rules import Rules
 from collector.orders.schedule_changes import DomainChange, Tally, domain_changes
 from collector.orders.summary import summary
-from collector.service import pull_address
+from collector.service import manage_address, pull_address
 from collector.service import settings as service_settings
 from collector.service.loader import current
 
@@ -87,7 +87,8 @@ def _read_all(settings: service_settings.Settings, scratch: Path) -> tuple[list[
 
     Raises ConfigurationError with all problems.
     """
-    problems: list[Problem] = database_problems(*settings.databases) + pull_address.tls_problems(settings)
+    problems: list[Problem] = database_problems(*settings.databases)
+    problems += manage_address.token_problems(settings) + pull_address.tls_problems(settings)
     operations: list[Operation] = []
     digests: list[str] = []
     for look in (

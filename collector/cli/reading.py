@@ -4,7 +4,6 @@ import argparse
 
 from collector.cli.asking import add_actor, add_reason
 
-NAME = "open"
 MEMORY_MB_MIN = 64
 
 

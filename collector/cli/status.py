@@ -1,4 +1,8 @@
-"""A look at a running collector: is it answering, is it recording, and does every check-in have its fate."""
+"""A look at a running collector: is it answering, is it recording, and does every check-in have its fate.
+
+`--ready` is the containers' health check: it asks /readyz alone, since a broken equation is an alarm but no reason to
+restart what answers machines, and says nothing while all is well.
+"""
 
 import argparse
 import json
@@ -7,10 +11,8 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from prometheus_client.parser import text_string_to_metric_families
-
-from collector.manage.settings import is_loopback
 from collector.service import settings as service_settings
+from collector.service.manage_address import token_of
 from collector.service.settings import Settings
 
 TIMEOUT_SECONDS = 5
@@ -18,7 +20,13 @@ TIMEOUT_SECONDS = 5
 
 def arguments(verb: argparse.ArgumentParser) -> None:
     """Options of this verb."""
-    verb.add_argument("--json", action="store_true", help="everything as one JSON object on stdout")
+    form = verb.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="everything as one JSON object on stdout")
+    form.add_argument(
+        "--ready",
+        action="store_true",
+        help="for health checks: only whether machines are answered, told by the exit code",
+    )
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -27,6 +35,8 @@ def run(chosen: argparse.Namespace) -> int:
     address = settings.manage.listen
     try:
         ready = json.loads(_get(settings, "/readyz"))
+        if chosen.ready:
+            return _say_ready(ready)
         fates, values = _counts(_get(settings, "/metrics").decode())
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
@@ -51,10 +61,16 @@ def run(chosen: argparse.Namespace) -> int:
     return 0 if ready["ready"] and not balance else 1
 
 
+def _say_ready(ready: dict[str, Any]) -> int:
+    if ready["ready"]:
+        return 0
+    print(f"pentrap status: no worker of {ready['workers']['expected']} answers machines", file=sys.stderr)
+    return 1
+
+
 def _get(settings: Settings, path: str) -> bytes:
     request = urllib.request.Request(f"http://{settings.manage.listen}{path}")
-    if settings.manage.token_file and not is_loopback(settings.manage.listen):
-        token = (settings.file.parent / settings.manage.token_file).read_text().strip()
+    if token := token_of(settings):
         request.add_header("Authorization", f"Bearer {token}")
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
@@ -68,6 +84,8 @@ def _get(settings: Settings, path: str) -> bytes:
 
 def _counts(text: str) -> tuple[dict[str, int], dict[str, int]]:
     """Fates by name, and the sum of each other metric over its labels."""
+    from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415 - a health check does without
+
     fates: dict[str, int] = {}
     values: dict[str, int] = {}
     for family in text_string_to_metric_families(text):

@@ -5,7 +5,6 @@ import os
 import signal
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -26,12 +25,13 @@ from collector.manage.app import application
 from collector.manage.deliveries import Deliveries
 from collector.manage.exposition import OrderClock, Snapshot, registry
 from collector.manage.pull_counts import PullCounts
-from collector.manage.settings import is_loopback, split_address
+from collector.manage.settings import split_address
 from collector.orders.docket import read_operations
 from collector.orders.rules import Rules
 from collector.service import loader
 from collector.service.daily import DailyExport
 from collector.service.exporting import expire_copies
+from collector.service.manage_address import token_of
 from collector.service.notices import NoticeCounts, notice_name
 from collector.service.pulling import Pulling
 from collector.service.sealer import Sealer
@@ -234,16 +234,14 @@ async def _live(
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, reload)
     process.take_signals()
-    manage = settings.manage
-    guarded = manage.token_file and not is_loopback(manage.listen)
-    token = (settings.file.parent / Path(manage.token_file)).read_text().strip() if guarded else ""
+    metrics = registry(board, clerk.snapshot, clerk.deliveries, counts)
     runner = web.AppRunner(
-        application(registry(board, clerk.snapshot, clerk.deliveries, counts), clerk.readiness, token),
+        application(metrics, clerk.readiness, token_of(settings)),
         access_log=None,
         handle_signals=False,
     )
     await runner.setup()
-    host, port = split_address(manage.listen)
+    host, port = split_address(settings.manage.listen)
     await web.TCPSite(runner, host, port, reuse_address=True).start()
     board.clerk.counts[CELL["pid"]] = os.getpid()
     board.clerk.publish()

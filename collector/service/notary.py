@@ -36,7 +36,8 @@ class Notary:
         self._log = AuditLog(self._folder)
         self.actor = People(settings.data_dir).actor()
         ledger = self._ledger()
-        who = {"sensor": settings.sensor, "version": collector.__version__, "actor": self.actor}
+        release = {"version": collector.__version__, "revision": collector.__revision__}
+        who = {"sensor": settings.sensor, **release, "actor": self.actor}
         if ledger.installed is None or ledger.uninstalled is not None:
             self._log.append("installed", now_us(), **who)
         last = ledger.runs[-1] if ledger.runs else None

@@ -53,20 +53,27 @@ def notes(settings: Settings) -> list[Problem]:
     return [_problem(settings, "listen", found, expected, remedy)]
 
 
-def _address_problems(settings: Settings) -> list[Problem]:
-    host, port = split_address(settings.pull.listen)
+def why_not(listen: str) -> str:
+    """Why nobody could listen on an address such as 127.0.0.1:8444 now; "" where somebody could."""
+    host, port = split_address(listen)
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind((host, port))
             sock.listen()
         except OSError as error:
-            found = f"{settings.pull.listen}: {error.strerror}"
-            expected = "an address of this machine and a free port, since partners.toml names partners"
-            return [
-                _problem(settings, "listen", found, expected, "stop what has the port, or choose another")
-            ]
-    return []
+            return _why(error)
+    return ""
+
+
+def _address_problems(settings: Settings) -> list[Problem]:
+    if not (reason := why_not(settings.pull.listen)):
+        return []
+    found, expected = (
+        f"{settings.pull.listen}: {reason}",
+        "an address of this machine and a free port, since partners.toml names partners",
+    )
+    return [_problem(settings, "listen", found, expected, "stop what has the port, or choose another")]
 
 
 def _why(error: OSError) -> str:

@@ -23,7 +23,7 @@ from collector.ground.errors import BusyError, ConfigurationError, CorruptError,
 from collector.intake.settings import parse_listen
 from collector.intake.sockets import Listener, bind, connections_dropped
 from collector.journal.recover import Recovered, recover
-from collector.service import pull_address
+from collector.service import manage_address, pull_address
 from collector.service.formats import refuse_later_formats
 from collector.service.notary import Notary
 from collector.service.reload import Reload
@@ -121,6 +121,7 @@ class Supervisor:
                     if problem not in problems:
                         problems.append(problem)
             self._listeners.append(listeners)
+        problems += manage_address.start_problems(self._settings)
         problems += pull_address.start_problems(self._settings)
         if problems:
             raise ConfigurationError(problems)

@@ -14,4 +14,17 @@ cli        the commands
 ground     what every room stands on: record, codes, files, counters, clock, logs, errors
 """
 
+from pathlib import Path
+
 __version__ = "0.1.0"
+
+
+def _revision() -> str:
+    """What this package was built from (setup.py wrote it); "" in a checkout, whose files may change at any time."""
+    try:
+        return (Path(__file__).parent / "revision.txt").read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+__revision__ = _revision()

@@ -21,11 +21,14 @@ def _event(words: str, facts: str = "", optional: str = "") -> Event:
 
 
 EVENTS: dict[str, Event] = {
-    "installed": _event("the collector was installed on this data directory", "sensor version actor"),
+    "installed": _event(
+        "the collector was installed on this data directory", "sensor version actor", "revision"
+    ),
     "uninstalled": _event("the collector was taken out of use", "actor reason"),
     "started": _event(
         "the collector started, with this configuration",
         "sensor version actor configuration overrides previous vkey",
+        "revision",
     ),
     "stopped": _event("the collector stopped; its counts since the start", "actor fates accepted open clean"),
     "operation_loaded": _event(

@@ -230,7 +230,8 @@ def _configuration(own: Sequence[Entry]) -> dict[str, Any]:
     settings: tuple[Any, ...] = ()
     for entry in own:
         if entry.event == "started":
-            now = (entry.facts["configuration"], entry.facts["overrides"], entry.facts["version"])
+            release = (entry.facts["version"], entry.facts.get("revision", ""))
+            now = (entry.facts["configuration"], entry.facts["overrides"], *release)
             if now != settings:
                 texts.append(_said(entry))
                 settings = now

@@ -153,7 +153,7 @@ class DayRun:
             clock=source.clock,
             databases=self._means.enrichment.databases,
             version=collector.__version__,
-            revision=self._means.revision,
+            revision=collector.__revision__,
             tlp=entitlement.tlp,
             purpose=entitlement.purpose,
             retention_days=entitlement.retention_days,

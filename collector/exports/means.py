@@ -31,7 +31,6 @@ class Means:
     reserve_bytes: int
     """Free bytes below which nothing is exported: they are the journal's."""
     enrichment: Enrichment
-    revision: str = ""
 
 
 def is_held(day: date) -> ExportError:

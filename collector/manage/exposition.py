@@ -181,8 +181,8 @@ class Exposition:
             "1 while the last reload's files were refused and older ones are in force",
             counts[CELL["reload_refused"]],
         )
-        build = GaugeMetricFamily("pentrap_build_info", "The running release", labels=("version",))
-        build.add_metric((collector.__version__,), 1)
+        build = GaugeMetricFamily("pentrap_build_info", "The running release", labels=("version", "revision"))
+        build.add_metric((collector.__version__, collector.__revision__), 1)
         yield build
 
 

@@ -75,7 +75,8 @@ class ClockWatch:
         self._require_sync = require_sync
         self._difference = time.time_ns() - time.monotonic_ns()
         self._unsure_until = 0
-        self._unsynchronised = require_sync and not kernel_synchronised()
+        self.kernel_silent = False
+        self._unsynchronised = require_sync and not self._follows_reference()
         self._vouched = False
 
     def unsure(self) -> bool:
@@ -94,10 +95,20 @@ class ClockWatch:
         """Ask the kernel again (once a second), where the settings require its word."""
         if not self._require_sync:
             return
-        synchronised = kernel_synchronised()
+        synchronised = self._follows_reference()
         if synchronised:
             self._vouched = False  # a later loss of it is a new doubt
         self._unsynchronised = not synchronised and not self._vouched
+
+    def _follows_reference(self) -> bool:
+        """The kernel's word. One that will not say (a container's filter may forbid the call) gives no ground to believe it."""
+        try:
+            synchronised = kernel_synchronised()
+        except OSError:
+            self.kernel_silent = True
+            return False
+        self.kernel_silent = False
+        return synchronised
 
     def believe(self) -> None:
         """An officer vouches for the wall clock as it is now: until its next step, or its next loss of synchronisation."""

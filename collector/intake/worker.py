@@ -72,6 +72,8 @@ class Worker:
             loop, journal, page, self._farewell, rules.digest, interval, self._publish
         )
         self._clock = ClockWatch(require_sync=settings.require_clock_sync)
+        if self._clock.kernel_silent:
+            log.warning("clock_state_refused")
         self._desk = Desk(
             rules,
             default_answer,

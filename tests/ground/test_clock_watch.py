@@ -79,6 +79,26 @@ def test_the_kernels_word_counts_where_it_is_asked_for(monkeypatch: pytest.Monke
     assert not clock.ClockWatch(require_sync=False).unsure()
 
 
+def test_a_kernel_that_will_not_say_is_doubted_and_kills_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's filter may forbid the call: then recording pauses, as without synchronisation, and machines are answered."""
+
+    def refused() -> bool:
+        raise PermissionError(1, "adjtimex")
+
+    monkeypatch.setattr(clock, "kernel_synchronised", refused)
+    watch = clock.ClockWatch(require_sync=True)
+    assert watch.unsure()
+    assert watch.kernel_silent
+    watch.ask_kernel()
+    assert watch.unsure()
+    monkeypatch.setattr(clock, "kernel_synchronised", lambda: True)
+    watch.ask_kernel()
+    assert not watch.unsure()
+    assert not watch.kernel_silent
+    monkeypatch.setattr(clock, "kernel_synchronised", refused)
+    assert not clock.ClockWatch(require_sync=False).unsure()
+
+
 def test_the_kernel_can_be_asked() -> None:
     """adjtimex(2) answers with a yes or a no."""
     assert clock.kernel_synchronised() in (True, False)

@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -133,34 +132,12 @@ def facts(image: str, storage: list[str]) -> dict[str, Any]:
 
 
 def write_config(folder: Path, domains: int, seed: int) -> Path:
-    """/etc/pentrap of the test; the operation file."""
-    shutil.copy(ROOT / "deploy" / "pentrap.production.toml", folder / "pentrap.toml")
-    operations, secrets = folder / "operations", folder / "secrets"
-    operations.mkdir()
-    secrets.mkdir(mode=0o700)
-    write_schedule(operations / "schedule.csv", bench_rows(domains, seed))
-    operation = operations / f"{OPERATION}.toml"
+    """/etc/pentrap of the test, as an operator makes it; the operation file."""
+    subprocess.run([ROOT / "deploy" / "prepare.sh", folder, "pull.example"], check=True)
+    write_schedule(folder / "operations" / "schedule.csv", bench_rows(domains, seed))
+    operation = folder / "operations" / f"{OPERATION}.toml"
     operation.write_text(operation_text("schedule.csv", [("udp", 16464, "zeroaccess")], volume=False) + ANNEX)
     (folder / "partners.toml").write_text(PARTNER)
-    keygen = [
-        "ssh-keygen",
-        "-q",
-        "-t",
-        "ed25519",
-        "-N",
-        "",
-        "-C",
-        "pentrap",
-        "-f",
-        str(secrets / "signing.key"),
-    ]
-    certificate = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                   "-days", "2", "-subj", "/CN=pull.example", "-keyout", str(secrets / "pull.key"), "-out", str(secrets / "pull.crt")]  # fmt: skip
-    for command in (keygen, certificate):
-        subprocess.run(command, check=True, capture_output=True)
-    (secrets / "manage.token").write_text("a-token-of-this-test-alone\n")
-    for path in secrets.iterdir():
-        path.chmod(0o600)
     return operation
 
 
@@ -261,10 +238,9 @@ def reconcile(data: Path, ledgers: list[Path], *words: str) -> dict[str, Any]:
 def run(image: str, chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """The story, and what came of it."""
     config, data = folder / "config", folder / "data"
-    config.mkdir()
     data.mkdir(mode=0o700)
+    os.chown(data, container.UID, container.UID)
     operation = write_config(config, chosen.domains, chosen.seed)
-    container.own(config, data)
     ledgers = [folder / "steady.csv", folder / "stopped.csv"]
     environment = {
         "PENTRAP_INTAKE__LISTEN": json.dumps(LISTEN),

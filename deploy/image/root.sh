@@ -34,7 +34,8 @@ find usr/lib -path '*/gconv/*' ! -name 'UTF-*' -type f -delete
 printf 'root:x:0:0:root:/nonexistent:/nonexistent\npentrap:x:10001:10001:pentrap:/var/lib/pentrap:/nonexistent\n' > etc/passwd
 printf 'root:x:0:\npentrap:x:10001:\n' > etc/group
 printf 'passwd: files\ngroup: files\nhosts: files dns\n' > etc/nsswitch.conf
-mkdir -p etc/pentrap
+# Where settings and secrets are mounted: a read-only root must have the folders.
+mkdir -p etc/pentrap/operations etc/pentrap/partners etc/pentrap/secrets
 chown 10001:10001 var/lib/pentrap && chmod 0700 var/lib/pentrap
 chmod 1777 tmp
 rm -rf "$scratch"

@@ -4,7 +4,8 @@
 
 cyclonedx-bom reads the environment: each distribution with its licence and what it depends on. The project's own becomes the
 thing that the bill is for, and each control file of `--debian` (one a package, in dpkg's form) is added as a package of the
-operating system, with the name and version by which scanners look up advisories. The result is held against CycloneDX's own schema.
+operating system, with the name and version by which scanners look up advisories. The result is held against CycloneDX's
+own schema.
 """
 
 import argparse

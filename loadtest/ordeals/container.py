@@ -7,7 +7,6 @@ own, and no load can leave. Wants root for the namespace; the container itself h
 
 import contextlib
 import json
-import os
 import resource
 import shutil
 import subprocess
@@ -163,10 +162,3 @@ class Container:
         if check and done.returncode:
             raise RuntimeError(f"podman {' '.join(words[:2])}: {done.stderr.strip()}")
         return done
-
-
-def own(*folders: Path) -> None:
-    """Give folders and what is in them to the container's user."""
-    for folder in folders:
-        for path in (folder, *folder.rglob("*")):
-            os.chown(path, UID, UID)

@@ -80,7 +80,7 @@ def test_the_kernels_word_counts_where_it_is_asked_for(monkeypatch: pytest.Monke
 
 
 def test_a_kernel_that_will_not_say_is_doubted_and_kills_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container's filter may forbid the call: then recording pauses, as without synchronisation, and machines are answered."""
+    """A container's filter may forbid the call: recording pauses, as without synchronisation; machines are answered."""
 
     def refused() -> bool:
         raise PermissionError(1, "adjtimex")

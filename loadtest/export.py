@@ -28,6 +28,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -153,10 +154,19 @@ def ours(folder: Path, work: Path) -> dict[str, Any]:
                 "rows": made.rows,
                 "files": len(made.files),
                 "bytes": sum(file.bytes for file in made.files),
+                "bytes_by_kind": by_kind(made.files),
             }
             for made in outcome.made
         ],
     }
+
+
+def by_kind(files: list[Any]) -> dict[str, int]:
+    """Bytes of a publication's files by dataset and format: what deploy/README.md's sizing is made of."""
+    sizes: Counter[str] = Counter()
+    for file in files:
+        sizes[f"{file.dataset} {file.format}"] += file.bytes
+    return dict(sizes)
 
 
 def bare(folder: Path, work: Path) -> dict[str, Any]:

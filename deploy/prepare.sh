@@ -13,7 +13,6 @@ owner=10001
 install -d -m 0750 -o root -g $owner "$folder" "$folder/operations"
 install -d -m 0750 -o $owner -g $owner "$folder/secrets"
 [ -e "$folder/pentrap.toml" ] || install -m 0640 -o root -g $owner "$here/pentrap.production.toml" "$folder/pentrap.toml"
-[ -e "$folder/partners.toml" ] || install -m 0640 -o root -g $owner /dev/null "$folder/partners.toml"
 
 umask 0077
 secrets=$folder/secrets
@@ -27,4 +26,4 @@ fi
 chown $owner:$owner "$secrets"/*
 # Prometheus, in the collector's group, shows the token.
 chmod 0600 "$secrets"/*.key && chmod 0640 "$secrets/manage.token"
-echo "prepare.sh: $folder stands; put operations (and schedules) into $folder/operations, partners into $folder/partners.toml"
+echo "prepare.sh: $folder stands; put operations (and schedules) into $folder/operations, partners into $folder/partners.toml (config/example.py $folder writes some)"

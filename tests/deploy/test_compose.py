@@ -40,7 +40,7 @@ def test_each_service_is_shut_in(name: str) -> None:
 
 def test_the_collector_keeps_sources_and_has_its_time_to_stop() -> None:
     """The host's network, since a published port would hide addresses; a grace that suffices; the image's own check."""
-    collector = SERVICES["pentrap"]
+    collector = SERVICES["collector"]
     assert collector["network_mode"] == "host"
     assert "ports" not in collector
     assert seconds(collector["stop_grace_period"]) >= stop_seconds_max()
@@ -54,7 +54,7 @@ def test_the_collector_keeps_sources_and_has_its_time_to_stop() -> None:
 def test_what_the_production_settings_name_is_mounted() -> None:
     """data_dir is the volume; /etc/pentrap, which holds all else, is read-only."""
     targets = dict(volume.rsplit(":", 2)[-2:] if volume.endswith(":ro") else (volume.partition(":")[2], "rw")
-                   for volume in (re.sub(OUTSIDE, "x", text) for text in SERVICES["pentrap"]["volumes"]))  # fmt: skip
+                   for volume in (re.sub(OUTSIDE, "x", text) for text in SERVICES["collector"]["volumes"]))  # fmt: skip
     assert targets == {"/etc/pentrap": "ro", settings("pentrap.production.toml")["data_dir"]: "rw"}
 
 

@@ -1,4 +1,4 @@
-"""The Kubernetes manifests: kustomize builds them, the API's own schema takes them, and they keep what deploy/README.md says."""
+"""The Kubernetes manifests: kustomize builds them, the API's own schema takes them, and they do what deploy/README.md says."""
 
 import copy
 import shutil

@@ -18,8 +18,8 @@ def site(folder: Path, name: str) -> Path:
     """/etc/pentrap as deploy/README.md has an operator make it, here in `folder`, with the example's order in force today."""
     folder.mkdir()
     shutil.copy(DEPLOY / name, folder / "pentrap.toml")
-    subprocess.run([sys.executable, ROOT / "config/example.py", folder], check=True, capture_output=True)
     subprocess.run([DEPLOY / "prepare.sh", folder, "pull.example"], check=True, capture_output=True)
+    subprocess.run([sys.executable, ROOT / "config/example.py", folder], check=True, capture_output=True)
     partners = folder / settings(name)["partners"]
     if partners.parent != folder:
         partners.parent.mkdir()

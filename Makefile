@@ -59,7 +59,7 @@ image:
 image-base:
 	deploy/image/base.sh localhost/debian:bookworm
 
-# Build, run read-only without root or capabilities, load, scrape, stop under load, restart, reconcile. Wants root, buildah, podman, runc.
+# Build, run read-only without root or capabilities, load, scrape, stop under load, restart, reconcile. Wants root, buildah, podman, runc, prometheus.
 image-test: setup
 	$(BIN)/python loadtest/image.py
 

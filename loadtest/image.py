@@ -30,6 +30,7 @@ from bed.site import OPERATION, operation_text, write_schedule  # noqa: E402
 from clients.ledger import read_ledger  # noqa: E402
 from ordeals import container, world  # noqa: E402
 from ordeals.container import Container  # noqa: E402
+from ordeals.prometheus import Prometheus  # noqa: E402
 
 LISTEN = ["tcp://0.0.0.0:80", "tcp://[::]:80", "tcp://0.0.0.0:443", "tcp://[::]:443", "udp://0.0.0.0:16464"]
 TARGETS = ["tcp://127.0.0.1:80", "tcp://127.0.0.1:80", "tcp://[::1]:80", "tcp://127.0.0.1:443"]
@@ -162,6 +163,19 @@ def finish(load: subprocess.Popen[bytes]) -> None:
         raise RuntimeError(f"the fleet ended with {load.returncode}")
 
 
+def scraped(watching: Prometheus, made: int) -> dict[str, Any]:
+    """What Prometheus saw of the load, and whether it was all of it."""
+    found = {
+        "accepted": watching.wait("sum(pentrap_checkins_accepted_total)", made),
+        "fates_and_open": watching.value("sum(pentrap_checkins_total) + sum(pentrap_checkins_open)"),
+        "up": watching.value('up{job="pentrap"}'),
+        "scrapes": watching.value("count_over_time(pentrap_checkins_open[10m])"),
+        "release": watching.value("count(pentrap_build_info{revision!=''})"),
+    }
+    holds = found["accepted"] == found["fates_and_open"] == made and found["up"] == found["release"] == 1
+    return found | {"holds": holds}
+
+
 def confinement(running: Container) -> dict[str, Any]:
     """What the kernel says of the container's processes, and whether any of it is more than it should be."""
     processes, mounts = running.processes(), running.mounts()
@@ -254,7 +268,12 @@ def run(image: str, chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
             result: dict[str, Any] = {"healthy_after_seconds": running.wait_healthy()}
             result["confinement"] = confinement(running)
             words = [f"--target={target}" for target in (*TARGETS, "udp://127.0.0.1:16464")]
-            finish(fleet(network, operation, ledgers[0], chosen, *words, f"--metrics={METRICS}", "--seed=1"))
+            watching = Prometheus(network)
+            with watching.running(folder / "prometheus"):
+                finish(
+                    fleet(network, operation, ledgers[0], chosen, *words, f"--metrics={METRICS}", "--seed=1")
+                )
+                result["prometheus"] = scraped(watching, chosen.count)
             result["officers"] = officers(running)
             result["clean_stop"] = dict(zip(("seconds", "exit"), running.stop(), strict=True))
             result["steady"] = reconcile(data, ledgers[:1])
@@ -282,6 +301,7 @@ def run(image: str, chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
         (
             result["confinement"]["holds"],
             result["officers"]["holds"],
+            result["prometheus"]["holds"],
             result["steady"]["holds"],
             result["across_the_stop"]["holds"],
             result["books"]["holds"],
@@ -319,7 +339,7 @@ def main() -> int:
     chosen = arguments()
     if missing := container.missing_programs():
         print(
-            f"image.py: not installed: {' '.join(missing)} (Debian's buildah, podman, runc, debootstrap, iproute2)",
+            f"image.py: not installed: {' '.join(missing)} (Debian's buildah, podman, runc, debootstrap, iproute2, prometheus)",
             file=sys.stderr,
         )
         return 2

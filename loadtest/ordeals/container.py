@@ -29,7 +29,7 @@ def storage(folder: Path) -> list[str]:
 
 def missing_programs() -> list[str]:
     """What has to be installed first."""
-    needed = ("buildah", "podman", "runc", "debootstrap", "nsenter", "ip")
+    needed = ("buildah", "podman", "runc", "debootstrap", "nsenter", "ip", "prometheus")
     return [program for program in needed if shutil.which(program) is None]
 
 

@@ -5,15 +5,15 @@ its head makes the browser see to that). Everything in it comes from record.json
 of courts and officers come from files that people write.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
 from collector.court.picture import Edge, bars
 from collector.court.style import STYLE
+from collector.ground.markup import Cell, plural, table
 
 Document = Mapping[str, Any]
-Cell = str | int | None
 
 FATES = {
     "recorded": "recorded, under all operations of this collector together",
@@ -111,8 +111,8 @@ def _glance(record: Document) -> str:
         words = "<p>No check-in was recorded under this order.</p>"
     else:
         words = (
-            f'<p class="big"><b>{part["rows"]:,}</b> {_plural(part["rows"], "check-in")} from <b>{part["hosts"]:,}</b> '
-            f"{_plural(part['hosts'], 'address', 'addresses')} on <b>{busy:,}</b> {_plural(busy, 'day')}</p>"
+            f'<p class="big"><b>{part["rows"]:,}</b> {plural(part["rows"], "check-in")} from <b>{part["hosts"]:,}</b> '
+            f"{plural(part['hosts'], 'address', 'addresses')} on <b>{busy:,}</b> {plural(busy, 'day')}</p>"
             f"<p>The first on {_time(part['first'])}, the last on {_time(part['last'])}. A check-in is one contact "
             "by a machine with a domain name or service that the court's schedule lists, which a bot makes by itself to ask "
             "for instructions. Recorded were addresses, ports, time, and which listed name was asked for; no content.</p>"
@@ -145,7 +145,7 @@ def _orders(record: Document) -> str:
         for gap in record["not_covered"]
     )
     told = f"<p>Between the orders nothing was recorded:</p><ul>{gaps}</ul>" if gaps else ""
-    return f"<section><h2>The order{'s' if len(rows) > 1 else ''}</h2>{_table('Orders', heads, rows)}{told}</section>"
+    return f"<section><h2>The order{'s' if len(rows) > 1 else ''}</h2>{table('Orders', heads, rows)}{told}</section>"
 
 
 def _ending(order: Document) -> str:
@@ -173,9 +173,9 @@ def _collected(record: Document) -> str:
     return (
         f"<section><h2>What was collected</h2><figure>{picture}<figcaption>Check-ins recorded on each day. "
         "The figures are in the last table.</figcaption></figure>"
-        + _table("By family of malware", ("Family", "Check-ins"), shown)
-        + _table("By kind of contact", ("Kind", "Check-ins"), kinds)
-        + _table("By order", ("Order", "Check-ins"), orders)
+        + table("By family of malware", ("Family", "Check-ins"), shown)
+        + table("By kind of contact", ("Kind", "Check-ins"), kinds)
+        + table("By order", ("Order", "Check-ins"), orders)
         + "</section>"
     )
 
@@ -198,10 +198,8 @@ def _not_recorded(record: Document) -> str:
     words += "The counts are of the whole collector: it keeps no name of what it does not record.</p>"
     if part["runs_without_counts"]:
         count = part["runs_without_counts"]
-        words += (
-            f"<p>{count} {_plural(count, 'run')} of the collector left no counts (see Interruptions).</p>"
-        )
-    return f"<section><h2>What was not recorded</h2>{words}{_table('Not recorded', ('Reason', 'Contacts'), rows)}</section>"
+        words += f"<p>{count} {plural(count, 'run')} of the collector left no counts (see Interruptions).</p>"
+    return f"<section><h2>What was not recorded</h2>{words}{table('Not recorded', ('Reason', 'Contacts'), rows)}</section>"
 
 
 def _interruptions(record: Document, collected: Document) -> str:
@@ -220,16 +218,16 @@ def _interruptions(record: Document, collected: Document) -> str:
     ]
     told = "<p>No record is missing within the files.</p>" if not gaps else (
         "<p>Numbers that are missing within the files: records lost with a process or a damaged journal.</p>"
-        + _table("Missing records", ("Day", "Stream", "Records"), gaps)
+        + table("Missing records", ("Day", "Stream", "Records"), gaps)
     )  # fmt: skip
     damaged = collected["damaged_journals"]
     if damaged:
-        words = f"{len(damaged)} {_plural(len(damaged), 'journal')} did not read back everywhere and"
+        words = f"{len(damaged)} {plural(len(damaged), 'journal')} did not read back everywhere and"
         told += f"<p>{words} stand aside; collected.json names them.</p>"
     return (
         "<section><h2>Interruptions</h2>"
-        + _table("Runs of the collector", ("Started", "Stopped"), runs)
-        + _table(
+        + table("Runs of the collector", ("Started", "Stopped"), runs)
+        + table(
             "When recording was possible: an order in force and the collector running",
             ("Order", "From", "Until"),
             possible,
@@ -269,9 +267,9 @@ def _officers(record: Document) -> str:
     uninstall = ", ".join(_time(moment) for moment in times["uninstalled"]) or "not uninstalled"
     return (
         f"<section><h2>Who, and when</h2><p>Installed: {install}. Uninstalled: {uninstall}.</p>"
-        + _table("Officers named in the orders", ("Officer", "Order"), named)
-        + _table("Who installed or started the collector", ("Person", "Actor in the log"), installed)
-        + _table(
+        + table("Officers named in the orders", ("Officer", "Order"), named)
+        + table("Who installed or started the collector", ("Person", "Actor in the log"), installed)
+        + table(
             "Each access to collected records",
             ("Person", "Order", "Opened", "Closed", "Lasted", "Reason"),
             accesses,
@@ -307,7 +305,7 @@ def _configuration(record: Document) -> str:
         "after it. The texts are in the folder configuration/, named by their SHA-256.</p>"
     )
     heads = ("Time", "What", "Which")
-    return f"<section><h2>Configuration and its changes</h2>{words}{_table('Configuration', heads, rows)}</section>"
+    return f"<section><h2>Configuration and its changes</h2>{words}{table('Configuration', heads, rows)}</section>"
 
 
 def _what(said: Document) -> str:
@@ -358,7 +356,7 @@ def _proof(record: Document, collected: Document) -> str:
         else "<p>The records themselves are not in this bundle, only their hashes.</p>"
     )
     return (
-        f"<section><h2>Files and proof</h2>{_table('Files', ('What', 'Number'), rows)}{rows_here}"
+        f"<section><h2>Files and proof</h2>{table('Files', ('What', 'Number'), rows)}{rows_here}"
         "<p>Each file's SHA-256 is in collected.json, and SHA256SUMS lists every file of this bundle. The audit log is a "
         "signed chain (a Merkle tree): if any entry were changed, removed or moved, the signature would no longer fit. To "
         "check all of it, run in this folder: <code>python3 -I -S verify.py</code></p></section>"
@@ -368,36 +366,9 @@ def _proof(record: Document, collected: Document) -> str:
 def _by_day(record: Document) -> str:
     rows = [[day["day"], day["rows"], day["hosts"]] for day in record["iv_collected"]["by_day"]]
     heads = ("Day (UTC)", "Check-ins", "Addresses")
-    return f"<section><h2>Figures by day</h2>{_table('By day', heads, rows)}</section>"
-
-
-def _table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    """Texts are escaped here and nowhere before; numbers are set to the right."""
-    rows = list(rows)
-    body = "".join(
-        "<tr>" + "".join(f"<td{_number(cell)}>{_shown(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    if not body:
-        return f"<p><strong>{escape(caption)}:</strong> none.</p>"
-    head = "".join(
-        f'<th scope="col"{_number(cell)}>{escape(word)}</th>'
-        for word, cell in zip(heads, rows[0], strict=True)
-    )
-    return f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _number(cell: Cell) -> str:
-    return ' class="number"' if isinstance(cell, int) else ""
-
-
-def _shown(cell: Cell) -> str:
-    return f"{cell:,}" if isinstance(cell, int) else escape(cell or "")
+    return f"<section><h2>Figures by day</h2>{table('By day', heads, rows)}</section>"
 
 
 def _time(text: str | None) -> str:
     """An instant as people read it; to the microsecond only in record.json."""
     return "unknown" if text is None else f"{text[:10]} {text[11:19]}"
-
-
-def _plural(count: int, one: str, many: str = "") -> str:
-    return one if count == 1 else many or one + "s"

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
+from collector.ground.markup import round_up
+
 WIDTH, HEIGHT = 960, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 16, 44, 40
 _GRID_LINES = 4
@@ -26,7 +28,7 @@ def bars(days: Sequence[tuple[str, int]], edges: Sequence[Edge]) -> str:
     """The picture of (day, check-ins), in order of day."""
     if not days:
         return "<p>No day on which recording was possible.</p>"
-    top = _round_up(max(count for _, count in days))
+    top = round_up(max(count for _, count in days))
     plot_width, plot_height = WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM
     slot = plot_width / len(days)
     bar = min(_BAR_MAX, slot * 0.78)
@@ -89,13 +91,3 @@ def _edges(days: Sequence[tuple[str, int]], edges: Sequence[Edge], slot: float, 
 def _share_of_day(moment: str) -> float:
     hours, minutes, seconds = (int(part) for part in moment[11:19].split(":"))
     return (hours * 3600 + minutes * 60 + seconds) / 86_400
-
-
-def _round_up(count: int) -> int:
-    """A round number at or above `count` that four grid lines divide."""
-    step = 1
-    while True:
-        for factor in (4, 8, 12, 20, 40):
-            if factor * step >= count:
-                return factor * step
-        step *= 10

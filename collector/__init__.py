@@ -7,7 +7,7 @@ wire       the bytes of a check-in become a verdict; bytes stop here (pure)
 orders     which court order covers this name, address and time (pure)
 journal    fixed-width records: append, checksum, group commit, seal, recover
 segments   sealed journals become Parquet, by UTC day
-manage     aiohttp: metrics and health
+manage     aiohttp: metrics, health, the status page, the partners' interface
 audit      the durable log of what the collector did
 service    processes and wiring
 cli        the commands

@@ -22,7 +22,7 @@ def run(chosen: argparse.Namespace) -> int:
         lines = [
             "",
             "Pentrap answers on     " + "\n                       ".join(settings.intake.listen),
-            f"metrics and health     http://{settings.manage.listen}/metrics  /healthz  /readyz",
+            f"status page            http://{settings.manage.listen}/  (and /metrics, /healthz, /readyz)",
             f"Parquet appears under  {settings.data_dir}/segments/ (about {settings.segments.seal_seconds} s after a check-in)",
             "Ctrl-C or SIGTERM stops it cleanly; SIGHUP reloads operations.",
             "",

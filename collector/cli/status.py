@@ -1,7 +1,8 @@
-"""A look at a running collector: is it answering, is it recording, and does every check-in have its fate.
+"""A look at a running collector: is it answering, is it recording, has every check-in its fate, and what needs attention.
 
-`--ready` is the containers' health check: it asks /readyz alone, since a broken equation is an alarm but no reason to
-restart what answers machines, and says nothing while all is well.
+The values and the words are those of the status page, asked of the collector itself. `--ready` is the containers' health check:
+it asks /readyz alone, since a broken equation is an alarm but no reason to restart what answers machines, and says nothing
+while all is well.
 """
 
 import argparse
@@ -32,33 +33,23 @@ def arguments(verb: argparse.ArgumentParser) -> None:
 def run(chosen: argparse.Namespace) -> int:
     """0 where machines are answered and the equation holds, else 1."""
     settings = service_settings.load(chosen.config)
-    address = settings.manage.listen
+    address = f"http://{settings.manage.listen}/"
     try:
-        ready = json.loads(_get(settings, "/readyz"))
         if chosen.ready:
-            return _say_ready(ready)
-        fates, values = _counts(_get(settings, "/metrics").decode())
-    except (OSError, ValueError) as error:
+            return _say_ready(json.loads(_get(settings, f"{address}readyz")))
+        state = json.loads(_get(settings, f"{address}status.json"))
+        state |= {name: state["counts"][name] for name in ("fates", "open")}
+    except (OSError, ValueError, KeyError) as error:
         reason = getattr(error, "reason", None) or error
         print(
-            f"pentrap status: http://{address}/readyz: {reason}\n    remedy: start it with pentrap serve",
-            file=sys.stderr,
+            f"pentrap status: {address}: {reason}\n    remedy: start it with pentrap serve", file=sys.stderr
         )
         return 1
-    accepted = values["pentrap_checkins_accepted_total"]
-    balance = accepted - sum(fates.values()) - values["pentrap_checkins_open"]
-    state = {
-        **ready,
-        "accepted": accepted,
-        "fates": fates,
-        "open": values["pentrap_checkins_open"],
-        "difference": balance,
-    }
     if chosen.json:
         print(json.dumps(state, indent=1))
     else:
-        _show(state, values)
-    return 0 if ready["ready"] and not balance else 1
+        _show(state, address)
+    return 0 if state["ready"] and not state["difference"] else 1
 
 
 def _say_ready(ready: dict[str, Any]) -> int:
@@ -68,8 +59,8 @@ def _say_ready(ready: dict[str, Any]) -> int:
     return 1
 
 
-def _get(settings: Settings, path: str) -> bytes:
-    request = urllib.request.Request(f"http://{settings.manage.listen}{path}")
+def _get(settings: Settings, url: str) -> bytes:
+    request = urllib.request.Request(url)  # noqa: S310 - our own address, from the settings
     if token := token_of(settings):
         request.add_header("Authorization", f"Bearer {token}")
     try:
@@ -82,37 +73,22 @@ def _get(settings: Settings, path: str) -> bytes:
     return body
 
 
-def _counts(text: str) -> tuple[dict[str, int], dict[str, int]]:
-    """Fates by name, and the sum of each other metric over its labels."""
-    from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415 - a health check does without
-
-    fates: dict[str, int] = {}
-    values: dict[str, int] = {}
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            if sample.name == "pentrap_checkins_total":
-                fates[sample.labels["fate"]] = int(sample.value)
-            elif sample.name.startswith("pentrap_"):
-                values[sample.name] = values.get(sample.name, 0) + int(sample.value)
-    return fates, values
-
-
-def _show(state: dict[str, Any], values: dict[str, int]) -> None:
-    workers = state["workers"]
-    print(
-        f"answering   {'yes' if state['ready'] else 'NO'} ({workers['answering']} of {workers['expected']} workers)"
-    )
-    print(
-        f"recording   {'yes' if state['recording'] else 'NO: ' + ', '.join(state['not_recording_because'])}"
-    )
-    if state["changed_files_refused"]:
-        print("files       REFUSED at the last reload; older ones are in force: pentrap check tells why")
-    print(f"accepted    {state['accepted']:>12,}")
+def _show(state: dict[str, Any], address: str) -> None:
+    print(f"{state['verdict']}  ({address})\n")
+    for answer in state["answers"]:
+        word = f"yes ({answer['detail']})" if answer["yes"] else f"NO: {answer['detail']}"
+        print(f"{answer['question'].lower():<16}{word}")
+    print()
+    print(f"{'accepted':<20}{state['accepted']:>14,}")
     for fate, count in sorted(state["fates"].items(), key=lambda item: -item[1]):
         if count:
-            print(f"  {fate:<18}{count:>12,}")
-    print(f"  {'still open':<18}{state['open']:>12,}")
-    print(f"equation    {'holds' if not state['difference'] else 'BROKEN by ' + str(state['difference'])}")
-    print(f"in Parquet  {values['pentrap_segments_rows_total']:>12,} rows")
-    dropped = values["pentrap_kernel_dropped_total"]
-    print(f"kernel      {dropped:>12,} dropped before us")
+            print(f"  {fate:<18}{count:>14,}")
+    print(f"  {'still open':<18}{state['open']:>14,}")
+    counts = state["counts"]
+    print(f"{'in Parquet':<20}{counts['rows']:>14,} rows")
+    print(f"{'kernel':<20}{sum(counts['kernel_dropped'].values()):>14,} dropped before us")
+    for concern in state["concerns"]:
+        word = "ACT NOW" if concern["urgency"] == "now" else "SOON"
+        print(f"\n{word:<9}{concern['what']}")
+        print(f"         {concern['action'].replace('`', '')}.")
+        print(f"         deploy/RUNBOOK.md: {concern['runbook']}")

@@ -1,9 +1,10 @@
-"""The management plane: metrics and health for the operator, on an address of its own. aiohttp serves here, never
-the check-ins.
+"""The management plane: status page, metrics and health for the operator, on an address of its own. aiohttp serves here,
+never the check-ins.
 
 settings     `[manage]`
 exposition   the shared counters as Prometheus metrics
 deliveries   what partners are given, as metrics
+status       the status page, as text made of values
 app          the routes
 
 And the partners' interface, on another address:

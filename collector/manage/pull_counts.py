@@ -29,6 +29,11 @@ class PullCounts:
         """A file was given; `moment` in seconds since 1970."""
         self._pulled[partner] = max(moment, self._pulled.get(partner, 0.0))
 
+    @property
+    def last_pulled(self) -> dict[str, float]:
+        """By partner, when it last had a file; seconds since 1970."""
+        return dict(self._pulled)
+
     def collect(self) -> Iterator[Metric]:
         """One scrape."""
         requests = CounterMetricFamily(

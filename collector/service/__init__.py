@@ -7,4 +7,5 @@ supervisor   binds, forks, replaces, reloads, stops
 intake       the life of an intake process
 manage_address, pull_address   whether their addresses, token and certificate can be had, asked before a start
 clerk        sealed journals to Parquet, days sealed, the management plane
+outlook      what the status page shows: minute_counts, head_count, published
 """

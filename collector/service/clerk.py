@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +26,8 @@ from collector.manage.app import application
 from collector.manage.deliveries import Deliveries
 from collector.manage.exposition import OrderClock, Snapshot, registry
 from collector.manage.pull_counts import PullCounts
-from collector.manage.settings import split_address
+from collector.manage.settings import is_loopback, split_address
+from collector.manage.status.look import Look
 from collector.orders.docket import read_operations
 from collector.orders.rules import Rules
 from collector.service import loader
@@ -33,6 +35,7 @@ from collector.service.daily import DailyExport
 from collector.service.exporting import expire_copies
 from collector.service.manage_address import token_of
 from collector.service.notices import NoticeCounts, notice_name
+from collector.service.outlook import Known, Outlook
 from collector.service.pulling import Pulling
 from collector.service.sealer import Sealer
 from collector.service.settings import Settings
@@ -73,6 +76,7 @@ class Clerk:
         self.deliveries = Deliveries()
         self.daily = DailyExport(settings, self.deliveries, log)
         self.sealer = Sealer(settings.data_dir, settings.sensor, installed_us, deadline_us, board, log)
+        self._outlook = Outlook(settings, board, installed_us, log)
 
     def _read_rules(self) -> Rules:
         directory = self._settings.data_dir / "rules"
@@ -81,6 +85,7 @@ class Clerk:
     def reload(self) -> None:
         """Show the rules that are in force now."""
         self.rules = self._read_rules()
+        self._outlook.reload()
 
     def work(self, *, stopping: bool = False) -> int:
         """One round; how many journals are left. A disk that refuses must not take the management plane along."""
@@ -101,6 +106,10 @@ class Clerk:
                 self.daily.look(datetime.fromtimestamp(now / 1e6, UTC))
         except OSError as error:
             self._log.error("export_not_started", place=logs.place(error), errno=error.errno)
+        try:
+            self._outlook.work(now, self._ledger, stopping=stopping)
+        except OSError as error:
+            self._log.error("outlook_interrupted", place=logs.place(error), errno=error.errno)
         return left
 
     def _keep_records(self, now: int, *, stopping: bool) -> None:
@@ -174,6 +183,21 @@ class Clerk:
             self._signed_us / 1e6,
         )
 
+    def look(self, pulled: Mapping[str, float]) -> Look:
+        """For the status page; `pulled` says when each partner last had a file."""
+        orders = self.rules.orders_in_force(now_us())
+        return self._outlook.look(
+            Known(
+                self.readiness(),
+                orders,
+                self._ledger.delivered,
+                self.rules.injunctions,
+                self._audit.size,
+                self._signed_us,
+                pulled,
+            )
+        )
+
     def readiness(self) -> dict[str, Any]:
         """For `/readyz`: ready while every worker ticks; recording or why not."""
         pages = [page.read() for page in self._board.workers]
@@ -236,7 +260,13 @@ async def _live(
     process.take_signals()
     metrics = registry(board, clerk.snapshot, clerk.deliveries, counts)
     runner = web.AppRunner(
-        application(metrics, clerk.readiness, token_of(settings)),
+        application(
+            metrics,
+            clerk.readiness,
+            lambda: clerk.look(counts.last_pulled),
+            token_of(settings),
+            local=is_loopback(settings.manage.listen) and not settings.manage.open,
+        ),
         access_log=None,
         handle_signals=False,
     )

@@ -248,7 +248,7 @@ class Talk:
 def ask_the_operators_side(collector: Collector, canaries: Canaries) -> bytes:
     """Canaries to the management address too, in every place of a request, malformed ones included; and all that it answers."""
     word = canaries.word
-    end = b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    end = b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
     requests = (
         b"GET /" + word("manage path") + b"?q=" + word("manage query") + end + b"\r\n",
         b"GET /metrics?name[]=" + word("metrics query") + end + b"\r\n",
@@ -258,6 +258,9 @@ def ask_the_operators_side(collector: Collector, canaries: Canaries) -> bytes:
         + word("escaping")
         + b"\r\n\r\n",
         b"GET /readyz" + end + b"X-" + word("header name") + b": " + word("header value") + b"\r\n\r\n",
+        b"GET /?" + word("page query") + end + b"Authorization: Basic " + word("basic") + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nConnection: close\r\nHost: " + word("manage host") + b"\r\n\r\n",
+        b"GET /status.json" + end + b"Cookie: " + word("page cookie") + b"\r\n\r\n",
         b"GET /healthz" + end + b"Expect: " + word("expect") + b"\r\n\r\n",
         b"GET /" + word("expect path") + end + b"Expect: " + word("expect there") + b"\r\n\r\n",
         b"GET /metrics" + end + b"Authorization: Bearer " + word("bearer") + b"\r\n\r\n",
@@ -279,4 +282,5 @@ def ask_the_operators_side(collector: Collector, canaries: Canaries) -> bytes:
             with contextlib.suppress(ConnectionError, TimeoutError):
                 while more := sock.recv(65536):
                     said += more
-    return said + collector.get("/metrics") + collector.get("/readyz") + collector.get("/healthz")
+    pages = ("/", "/status.json", "/metrics", "/readyz", "/healthz")
+    return said + b"".join(map(collector.get, pages))

@@ -61,7 +61,7 @@ def test_l15_the_management_address_reflects_nothing(collector):
     said = ask_the_operators_side(collector, canaries)
     assert canaries.hits(said, "the operator's side") == []
     answers = set(re.findall(rb"HTTP/1\.[01] (\d+) ", said))
-    assert answers == {b"200", b"400", b"404"}
+    assert answers == {b"200", b"400", b"404", b"421"}
     assert canaries.search(collector.folder) == []
 
 

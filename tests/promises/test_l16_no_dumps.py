@@ -227,10 +227,9 @@ def test_l16_no_route_shows_the_inside(collector):
         "/heap",
         "/config",
         "/env",
-        "/",
     ):
         with socket.create_connection(("127.0.0.1", collector.manage_port), 5) as sock:
-            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
             assert sock.recv(65536).startswith(b"HTTP/1.1 404 ")
     for pid in collector.pids().values():
         listening = [line.split() for line in Path(f"/proc/{pid}/net/unix").read_text().splitlines()[1:]]

@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import sys
+import time
 import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ SECRETS = (
 """One word for each thing that an operation file holds, in lower case; each is in the file that is served from."""
 PAGES = (
     "/",
+    "/status.json",
     "/metrics",
     "/healthz",
     "/readyz",
@@ -166,6 +168,28 @@ def test_l30_metrics_hold_no_word_under_seal_even_for_the_operator(tmp_path: Pat
     aliases = (b"quietalias", b"quiet-extension", b"quietoperation")
     assert [word for word in SECRETS if word in said and word not in aliases] == []
     assert b'pentrap_order_active{order="quietalias"} 1' in said
+
+
+def test_l30_the_status_page_holds_no_docket_court_agency_officer_registry_or_domain(tmp_path: Path) -> None:
+    """With the token, the page and its JSON show what an operator has to know: aliases of orders and operations, families,
+    partners; nothing else of the file.
+    """
+    made = Guarded(tmp_path)
+    (tmp_path / "partners.toml").write_text(
+        '[[partner]]\nname = "quiet-partner"\ncontact = "Quiet-Officer"\npurpose = "Quiet-Court"\ndatasets = ["events"]\n'
+        'formats = ["parquet"]\nretention_days = 30\n'
+    )
+    sealed_operation(tmp_path / "operations")
+    shown = (b"quietalias", b"quiet-extension", b"quietoperation", b"quietfamily", b"quiet-partner")
+    with made.start():
+        exchange(made.port, get(b"quiet-listed.com"))
+        until = time.monotonic() + 30
+        said = b""
+        while not all(word in said for word in shown):
+            assert time.monotonic() < until, [word for word in shown if word not in said]
+            time.sleep(0.2)
+            said = (made.get("/") + made.get("/status.json")).lower()
+    assert [word for word in SECRETS if word in said and word not in shown] == []
 
 
 def test_l30_what_stands_in_the_process_list_and_the_running_log_is_free_of_it(tmp_path: Path) -> None:

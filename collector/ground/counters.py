@@ -20,6 +20,7 @@ from itertools import accumulate
 from struct import Struct
 
 from collector.ground.codes import Application, Fate
+from collector.ground.unexpected import tables
 
 COMMIT_BOUNDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Upper bounds in seconds of both latency histograms; one bucket more takes the rest."""
@@ -148,6 +149,8 @@ class Board:
         served = view[64 + (workers + 2) * size :].cast("Q")
         self.notices = [served[n * NOTICE_CELLS : (n + 1) * NOTICE_CELLS] for n in range(workers)]
         """By worker: how often each notice was served since the start; a worker's death does not take them back."""
+        self.unexpected = tables(workers)
+        """By worker: check-ins for names that are blocked or out of date, by listed entry; likewise."""
         self._turn = view[:8].cast("Q")
         pages = [Page(view[64 + n * size : 64 + n * size + PAGE_SIZE]) for n in range(workers + 2)]
         self.workers = pages[:workers]
@@ -166,6 +169,10 @@ class Board:
     def notices_served(self) -> list[int]:
         """All workers' notices by cell."""
         return [sum(column) for column in zip(*self.notices, strict=True)]
+
+    def unexpected_total(self) -> int:
+        """All workers' unexpected check-ins since the start."""
+        return sum(table.total for table in self.unexpected)
 
     def retire(self, worker: int, records: int | None) -> int:
         """Add a dead worker's counts to `retired` and clear its page; how many check-ins its death cost.

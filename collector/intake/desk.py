@@ -11,10 +11,11 @@ from collector.ground.clock import ClockWatch
 from collector.ground.codes import Application, Fate, Transport
 from collector.ground.counters import APPLICATION_0, CELL, FATE_0, Page
 from collector.ground.record import RECORD, RECORD_SIZE, VOLUME_NONE
+from collector.ground.unexpected import Unexpected
 from collector.intake.commit import Committer
 from collector.intake.sockets import RawSocket
-from collector.journal.format import BLOCK_SIZE
-from collector.orders.rules import Rules
+from collector.journal.format import BLOCK_SIZE, MICROSECONDS_A_DAY
+from collector.orders.rules import MISSED_SUBJECT, Rules
 
 TLS_ALERT = bytes.fromhex("15030100020228")
 """Fatal alert handshake_failure (RFC 8446 6.2): the answer to every TLS check-in, for we hold no key."""
@@ -27,6 +28,7 @@ _SILENT = int(Fate.REJECTED_SILENT)
 _SCOPE = int(Fate.SUPPRESSED_SCOPE)
 _HTTP = int(Application.HTTP)
 _TLS = int(Application.TLS)
+_TCP = int(Transport.TCP)
 _CLOCK_UNSURE = CELL["clock_unsure"]
 _pack_into = RECORD.pack_into
 
@@ -54,6 +56,7 @@ class Desk:
         committer: Committer,
         page: Page,
         served: memoryview,
+        unexpected: Unexpected,
         probe: Callable[[bytes], bool] | None,
         proxy: Callable[[bytes], bool] | None,
     ) -> None:
@@ -62,6 +65,7 @@ class Desk:
         self.page = page
         self.counts = page.counts
         self.served = served
+        self.unexpected = unexpected
         self.is_probe = probe
         self.is_proxy = proxy
         self.doubt = False
@@ -99,8 +103,12 @@ class Desk:
         )
         committer = self.committer
         if fate == NO_MATCH:
-            silent = received == 0 and party.transport == Transport.TCP
+            silent = received == 0 and party.transport == _TCP
             fate = _PARSE if flaw else _SILENT if silent else _SCOPE
+            if subject == MISSED_SUBJECT and name is not None and not self.doubt:
+                # Blocked or out of date: it leaves a number beside its own entry, and nothing else.
+                for key, hint in self.rules.missed(name):
+                    self.unexpected.count(key, hint, party.accepted_us // MICROSECONDS_A_DAY)
         elif self.doubt:
             fate = _CLOCK
         if received or party.transport == Transport.UDP:

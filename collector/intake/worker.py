@@ -17,6 +17,7 @@ from collector.ground.clock import ClockWatch
 from collector.ground.codes import Transport
 from collector.ground.counters import CELL, Page
 from collector.ground.logs import place
+from collector.ground.unexpected import Unexpected
 from collector.intake.accept import Acceptor
 from collector.intake.commit import Committer
 from collector.intake.datagrams import Datagrams
@@ -58,6 +59,7 @@ class Worker:
         default_answer: bytes,
         page: Page,
         served: memoryview,
+        unexpected: Unexpected,
         log: Any,
     ) -> None:
         self._loop = loop
@@ -81,6 +83,7 @@ class Worker:
             self._committer,
             page,
             served,
+            unexpected,
             membership(settings.ignore_from),
             membership(settings.proxy_protocol_from),
         )

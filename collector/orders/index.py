@@ -105,6 +105,8 @@ class Index:
             at, length = header.sections["names"]
             # A second mapping, of the names alone: its slices are bytes at once, with no offset to add.
             self.names = mmap.mmap(file.fileno(), max(length, 1), access=mmap.ACCESS_READ, offset=at)
+        self.tag = int(header.sha256[:8], 16)
+        """Tells indexes apart where 32 bits must do: the beginning of the content's hash."""
         self._view = memoryview(self._map)
         self.count = header.rows
         self.operations, self.families, self.registries = (

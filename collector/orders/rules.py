@@ -8,6 +8,10 @@ it is out of date or `block`: the court spoke about it in particular. Where some
 is in force, the operation whose answer is sent is found by the same rule over all its orders, whenever they
 are; one without orders comes last, by name.
 
+Where nothing is in effect though a name is listed (`block`, out of date), the decision is MISSED: nothing is recorded, and
+`missed` says of which entries, so that they can be counted (ground/unexpected.py). It is told apart at the place where the last
+window has failed, so it costs no other check-in anything.
+
 The common case (one operation with domains, no exceptions) runs inline on views of the mapped index and
 makes no object but the name read, one window and the result; everything else takes `decide_slowly`, which
 is plain. Tests hold the two against each other and against a model.
@@ -24,6 +28,7 @@ from zlib import crc32
 from collector.ground.codes import Fate, Kind
 from collector.ground.errors import CorruptError
 from collector.orders.chains import roots
+from collector.orders.entries import entry_at, hint_of, key_of
 from collector.orders.index import MARKER, WINDOW, Index
 from collector.orders.notices import notice_cells
 from collector.orders.timeline import OrderWindow, Rank, rank, timeline
@@ -31,12 +36,15 @@ from collector.orders.timeline import OrderWindow, Rank, rank, timeline
 Decision = tuple[int, int, int, int, int, bool]
 """(fate, operation, order, kind, subject, volume). `fate` is Fate.RECORDED, Fate.SUPPRESSED_WINDOW, or -1
 for nothing; then all numbers are -1. `order` is -1 where none is in force; `subject` is a row of the index
-or the number of a service."""
+or the number of a service; of MISSED it is MISSED_SUBJECT."""
 
 FORMATS = (1, 2)
 """Versions of the document that can be read: compile.FORMAT and those before."""
 
 NOTHING: Decision = (-1, -1, -1, -1, -1, False)
+MISSED_SUBJECT = -2
+MISSED: Decision = (-1, -1, -1, -1, MISSED_SUBJECT, False)
+"""Nothing either, but a listed name was asked for that is `block` or out of date in each operation that lists it."""
 
 _RECORDED, _WINDOW = int(Fate.RECORDED), int(Fate.SUPPRESSED_WINDOW)
 _DOMAIN, _SERVICE = int(Kind.DOMAIN), int(Kind.SERVICE)
@@ -187,17 +195,31 @@ class Rules:
                 kind = (_SERVICE, not address)  # one with an address is more particular
                 found.append((verdict.fate, kind, order_rank, operation, service, verdict))
         if not found:
-            return NOTHING
+            return MISSED if name is not None and self._listing(name) else NOTHING
         fate, (kind_number, _), _, operation, subject, verdict = min(found)
         return fate, operation, verdict.order, kind_number, subject, verdict.volume
+
+    def missed(self, name: bytes) -> list[tuple[int, int]]:
+        """Of a name that got MISSED: key and hint (orders/entries.py) of the longest listed name in each operation."""
+        index = self.index
+        return [
+            (key_of(entry_at(index, rows.start)), hint_of(index, rows.start))
+            for _, rows in self._listing(name)
+        ]
+
+    def _listing(self, name: bytes) -> list[tuple[int, range]]:
+        """The operations that list a name or what it ends in, and the rows of the longest; exceptions taken off."""
+        found = []
+        for index_operation, rows in self.index.find(name).items():
+            operation = self.index_operations[index_operation]
+            if operation != GONE and not _excepted(name, self._plans[operation].exceptions):
+                found.append((operation, rows))
+        return found
 
     def _domains(self, name: bytes, now_us: int) -> list[Candidate]:
         index = self.index
         found: list[Candidate] = []
-        for index_operation, rows in index.find(name).items():
-            operation = self.index_operations[index_operation]
-            if operation == GONE or _excepted(name, self._plans[operation].exceptions):
-                continue
+        for operation, rows in self._listing(name):
             for row in rows:  # their windows do not overlap
                 in_us, out_us, _ = WINDOW.unpack_from(
                     index.term_windows, index.terms_of_rows[row] * WINDOW.size
@@ -279,7 +301,10 @@ def _decider(rules: Rules) -> Callable[[bytes | None, int, bytes, int, int], Dec
                 start, end = offsets[row], offsets[row + 1]
                 row += 1
                 if row == beyond or names[end : offsets[row + 1]] != names[start:end]:
-                    break
+                    plan = plans[number]
+                    if plan is _NO_PLAN or plan.exceptions or (dst_port << 8 | transport) in ports:
+                        return slowly(name, transport, dst, dst_port, now_us)
+                    return MISSED
         if (dst_port << 8 | transport) in ports:
             return slowly(None, transport, dst, dst_port, now_us)
         return NOTHING

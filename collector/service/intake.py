@@ -43,6 +43,7 @@ def run(number: int, settings: Settings, listeners: list[Listener], board: Board
         settings.default_answer,
         board.workers[number],
         board.notices[number],
+        board.unexpected[number],
         log,
     )
     # Nothing that a check-in makes refers to itself; collecting rarely keeps the collector off the hot path.

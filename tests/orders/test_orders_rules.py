@@ -14,8 +14,9 @@ from collector.ground.errors import ConfigurationError, CorruptError
 from collector.ground.record import IPV4_PREFIX
 from collector.orders.compile import compile_operations, compile_rules
 from collector.orders.docket import read_operations
+from collector.orders.entries import Entry, entry_of, key_of
 from collector.orders.instants import DAY_US, parse_us
-from collector.orders.rules import NOTHING, Rules
+from collector.orders.rules import MISSED, NOTHING, Rules
 from collector.orders.summary import summary
 
 HEADER = "domain,family,action,registry,valid_from,valid_until\n"
@@ -109,7 +110,7 @@ def test_the_longest_listed_suffix_wins(load, host, row):
     rules = load(schedule=schedule)
     decision = rules.decide(host, TCP, DST, 80, STARTS)
     assert decision == rules.decide_slowly(host, TCP, DST, 80, STARTS)
-    assert (rules.index.name(decision[4]) if decision != NOTHING else None) == row
+    assert (rules.index.name(decision[4]) if decision[0] != -1 else None) == row
 
 
 def test_an_exception_takes_off_the_name_and_all_beneath_it(load):
@@ -292,6 +293,17 @@ def counts(windows: list[tuple[int, int, str]], now: float, grace: int) -> bool:
     )
 
 
+def missed(model: list[dict], host: str) -> set[tuple[str, str]]:
+    """Operation and longest listed name wherever one lists the host and does not except it."""
+    found = set()
+    for number, operation in enumerate(model):
+        names = suffixes(host)
+        listed = next((name for name in names if name in operation["rows"]), None)
+        if listed and not any(name in operation["except"] for name in names):
+            found.add((f"op{number}", listed))
+    return found
+
+
 def expect(model: list[dict], host: str | None, port: int, now: float) -> tuple[int, str | None, int]:
     """(fate, order, kind) by the words of the contract, slowly."""
     matches = []
@@ -337,7 +349,50 @@ def test_the_rules_decide_as_the_model_does(tmp_path_factory, operations, hosts,
             order = rules.order_ids[decision[2]] if decision[2] >= 0 else None
             assert (decision[0], order, decision[3]) == wanted, (host, port, now_us)
             assert decision == rules.decide_slowly(host.encode() if host else None, TCP, DST, port, now_us)
+            out = missed(model, host) if host and wanted[0] == -1 else set()
+            if wanted[0] == -1:
+                assert decision == (MISSED if out else NOTHING)
+            if out:
+                told = {entry_of(key, hint, [rules.index]) for key, hint in rules.missed(host.encode())}
+                assert told == out
     rules.close()
+
+
+def test_what_is_blocked_or_out_of_date_is_told_apart_from_what_is_not_listed(load):
+    """MISSED with the schedule's own entry, never the host; a listed service still takes the check-in."""
+    schedule = HEADER + (
+        "old.com,tinba,redirect,x,,2026-10-01\nold.com,tinba,redirect,x,2027-01-01,\n"
+        "blocked.com,tinba,block,x,,\nfine.com,tinba,redirect,x,,\n"
+    )
+    service = 'family = "zeroaccess"\n[[services]]\ntransport = "tcp"\nport = 81\nfamily = "s"'
+    rules = load(('family = "zeroaccess"', service), schedule=schedule)
+    for host, name in ((b"old.com", "old.com"), (b"a.b.blocked.com", "blocked.com")):
+        assert rules.decide(host, TCP, DST, 80, STARTS) is MISSED
+        [(key, hint)] = rules.missed(host)
+        assert entry_of(key, hint, [rules.index]) == ("avalanche", name)
+        assert entry_of(key ^ 1, hint, [rules.index]) is None
+        elsewhere = next(row for row in range(rules.index.count) if rules.index.name(row) != name.encode())
+        assert entry_of(key, hint >> 32 << 32 | elsewhere, [rules.index]) is None
+        assert entry_of(key, hint ^ 1 << 63, [rules.index]) is None
+        assert entry_of(key, hint | 0xFFFF_FFFF, [rules.index]) is None
+        assert rules.decide(host, TCP, DST, 81, STARTS)[:2] == (Fate.RECORDED, 0)
+    for host in (b"notold.com", b"com", None):
+        assert rules.decide(host, TCP, DST, 80, STARTS) is NOTHING
+    assert rules.decide(b"fine.com", TCP, DST, 80, STARTS)[0] == Fate.RECORDED
+
+
+def test_an_entrys_key_is_the_same_in_every_index(load):
+    """A schedule that changed numbers its rows anew; the key of a name that is still there stays, and tells operations apart."""
+    blocked = "blocked.com,tinba,block,x,,\n"
+    first = load(schedule=HEADER + blocked)
+    [(key, hint)] = first.missed(b"w.blocked.com")
+    second = load(schedule=HEADER + "".join(f"d{n}.com,tinba,redirect,x,,\n" for n in range(50)) + blocked)
+    [(again, there)] = second.missed(b"blocked.com")
+    assert again == key
+    assert there != hint
+    assert entry_of(key, there, [first.index, second.index]) == ("avalanche", "blocked.com")
+    assert entry_of(key, hint, [second.index]) is None
+    assert key_of(Entry("avalanch", "eblocked.com")) != key
 
 
 def test_operations_read_once_can_be_compiled_again(write):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
+import numpy as np
 from collectors import write_operation
 
 from collector.ground.clock import ClockWatch
@@ -39,11 +40,14 @@ TIMED = frozenset(name for name in CELLS if name.startswith(("commit_", "durable
 
 
 class Left(NamedTuple):
-    """All that one check-in left: its record, what each counter rose by, and its answer."""
+    """All that one check-in left: its record, what each counter rose by, its answer, and the words of the table of unexpected
+    ones (empty before) that are not zero, by their place.
+    """
 
     records: bytes
     counted: dict[str, int]
     answer: bytes
+    unexpected: dict[int, int]
 
 
 class DataPlane:
@@ -55,6 +59,7 @@ class DataPlane:
         self._root = folder / "journal"
         self._loop = asyncio.new_event_loop()
         self._queue: list[tuple[int, tuple[str, int]]] = []
+        self._filled: dict[int, int] = {}
         listening = socket.socket()
         self._patches = [
             mock.patch.object(accept.time, "time_ns", return_value=now_us * 1000),
@@ -66,6 +71,7 @@ class DataPlane:
         self._listener = Listener(listening, Transport.TCP, socket.AF_UNIX, OURS, 80, self._accept)
         board = Board(1)
         self._page = board.workers[0]
+        self.table = board.unexpected[0]
         journal = Journal(self._root, "plane-1", 0, sync=False, seal_us=1 << 60, settle_us=1 << 60)
         farewell = Farewell(self._loop)
         self._farewell = farewell
@@ -79,9 +85,11 @@ class DataPlane:
             self._committer,
             self._page,
             board.notices[0],
+            board.unexpected[0],
             None,
             membership([PROXY_PEER[0] + "/32"]),
         )
+        self.desk = desk
         plain = Desk(
             self._rules,
             DEFAULT,
@@ -89,6 +97,7 @@ class DataPlane:
             self._committer,
             self._page,
             board.notices[0],
+            board.unexpected[0],
             None,
             None,
         )
@@ -123,6 +132,7 @@ class DataPlane:
         """One connection that sends these pieces, each seen by itself, and then nothing more."""
         ours, theirs = socket.socketpair()
         before = list(self._page.counts)
+        self._empty_table()
         size = self._size()
         acceptor, waiting = self._acceptors[0 if proxied else 1]
         with theirs:
@@ -156,7 +166,18 @@ class DataPlane:
             for name, now, then in zip(CELLS, self._page.counts, before, strict=True)
             if now != then and name not in TIMED
         }
-        return Left(self._records_since(size), counted, answer)
+        return Left(self._records_since(size), counted, answer, self._table())
+
+    def _table(self) -> dict[int, int]:
+        """What stands in the table of unexpected check-ins."""
+        words = np.frombuffer(self.table._memory, "<u8")
+        self._filled = {int(place): int(words[place]) for place in np.flatnonzero(words)}
+        return self._filled
+
+    def _empty_table(self) -> None:
+        """As it is when it is made."""
+        for place in self._filled:
+            self.table._words[place] = 0
 
     def _turn(self) -> None:
         """Let the loop see what is readable now."""

@@ -10,14 +10,17 @@ import socket
 import string
 from datetime import UTC, datetime, timedelta
 
+import pyarrow.parquet as pq
 import pytest
-from collectors import Collector, write_operation
+from collectors import SCHEDULE, Collector, write_operation
 from conversations import PROXY
 from data_plane import DataPlane
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_l12_canaries import service
 from wire_cases import extension, hello, records, server_name, vector
+
+from collector.orders.entries import Entry, key_of
 
 NOW_US = 1_795_348_800_000_000  # 2026-11-22T12:00:00Z
 STARTS = datetime(2026, 11, 1, tzinfo=UTC)
@@ -94,6 +97,7 @@ SHAPES = {
     "unlisted": request([b"u-", HOST, b".example"]),
     "unlisted in a listed suffix's letters": request([HOST, b"evil-one.com.example"]),
     "a blocked domain's subdomain": request([HOST, b".blocked.org"]),
+    "a domain that is out of date": request([HOST, b".old-one.com"]),
     "no host": [b"GET /", PATH, b" HTTP/1.0\r\nX-", NAME, b": ", VALUE, b"\r\n\r\n", BODY],
     "a host with a blank": request([b"a ", HOST]),
     "two hosts": request([b"a-", HOST, b".example"], more=(b"Host: b-", HOST, b".example\r\n")),
@@ -163,6 +167,7 @@ def plane(request, tmp_path_factory):
         tmp_path_factory.mktemp("plane"),
         NOW_US,
         volume=request.param,
+        schedule=SCHEDULE + "old-one.com,tinba,redirect,reg-a,,2026-01-01\n",
         starts=STARTS,
         ends=STARTS + timedelta(days=60),
     )
@@ -213,7 +218,7 @@ def test_l11_thousands_of_pairs(plane):
 
 def test_l11_the_shapes_are_not_all_one(plane):
     """The pairs above are of every sort: recorded by domain, unlisted, rejected, of all three applications."""
-    fates, applications, recorded = set(), set(), 0
+    fates, applications, recorded, unexpected = set(), set(), 0, 0
     for parts in SHAPES.values():
         whole = b"".join(
             part if isinstance(part, bytes) else bytes(part.alphabet[:1]) * part.low for part in parts
@@ -222,9 +227,41 @@ def test_l11_the_shapes_are_not_all_one(plane):
         fates |= {name for name in left.counted if name.startswith("fate_")}
         applications |= {name for name in left.counted if name.startswith("application_")}
         recorded += bool(left.records)
+        unexpected += bool(left.unexpected)
     assert fates == {"fate_recorded", "fate_suppressed_scope", "fate_rejected_parse"}
     assert applications == {"application_http", "application_tls", "application_opaque"}
     assert recorded >= 7
+    assert unexpected == 2  # blocked and out of date, and no other
+
+
+def test_l11_an_unexpected_check_in_leaves_its_entrys_number_and_no_more(plane):
+    """For a blocked domain's subdomain: the sum, the entry's key and hint, one number of the day: all of the schedule's."""
+    left = plane.check_in([b"GET /path HTTP/1.1\r\nHost: some.label.blocked.org\r\nCookie: c\r\n\r\nbody"])
+    [(key, hint)] = plane.desk.rules.missed(b"blocked.org")
+    day = NOW_US // 86_400_000_000
+    assert sorted(left.unexpected.values()) == sorted([1, key, hint, day << 48 | 1])
+    assert left.records == b""
+    assert left.counted == dict.fromkeys(("accepted_tcp", "application_http", "fate_suppressed_scope"), 1)
+
+
+def test_l11_a_key_that_is_made_of_the_wires_name_is_found(plane, monkeypatch):
+    """The test is tested: were the count kept by the host that was asked for, pairs would differ."""
+    rules = plane.desk.rules
+    leak = [(key_of(Entry("op", "x")), 7)]
+    real = type(rules).missed
+
+    def by_host(self, name):
+        return [(key_of(Entry("op", name.decode())), hint) for _, hint in real(self, name)] or leak
+
+    monkeypatch.setattr(type(rules), "missed", by_host)
+    dice = random.Random(SEED)
+    alike = []
+    while len(alike) < 20:
+        pair = drawn(dice, same_length=True)
+        if pair[0] == "a blocked domain's subdomain":
+            one, other = plane.check_in(pair[1], proxied=pair[3]), plane.check_in(pair[2], proxied=pair[3])
+            alike.append(one.unexpected == other.unexpected)
+    assert not all(alike)
 
 
 def utter(collector: Collector, dice) -> None:
@@ -243,7 +280,8 @@ def utter(collector: Collector, dice) -> None:
                 continue
 
     for _ in range(6):
-        for host in (b"evil-one.com", word(9) + b".evil-one.com", word(11) + b".example", word(3) + b" x"):
+        listed = (b"evil-one.com", word(9) + b".evil-one.com", word(7) + b".blocked.org")
+        for host in (*listed, word(11) + b".example", word(3) + b" x"):
             head = (
                 b"GET /" + word(20) + b" HTTP/1.1\r\nHost: " + host + b"\r\nX-" + word(5) + b": " + word(30)
             )
@@ -280,7 +318,7 @@ def traces(folder, dice, ports) -> dict[str, object]:
     write_operation(folder / "operations", volume=True, services=service(ports[1]), starts=starts)
     with collector.start():
         utter(collector, dice)
-        fates = collector.settled_fates(6 * 12 + 1)
+        fates = collector.settled_fates(6 * 14 + 1)
         metrics = {name: value for name, value in collector.metrics().items() if not VOLATILE.search(name)}
         assert collector.stop() == 0
         rows = [
@@ -300,6 +338,11 @@ def traces(folder, dice, ports) -> dict[str, object]:
         "proxied": ports_of_proxied,
         "logs": logs,
         "audit": audit,
+        "unexpected": [
+            (row["operation"], row["domain"], row["check_ins"])
+            for path in collector.data.glob("coverage/*.parquet")
+            for row in pq.read_table(path).to_pylist()
+        ],
         "files": sorted(
             path.name.split("-")[0] for path in collector.data.rglob("*") if path.is_file()
         ).__len__(),
@@ -314,6 +357,7 @@ def test_l11_two_whole_collectors_that_heard_different_content_are_alike(tmp_pat
     first = traces(tmp_path / "one", random.Random(1), ports)
     second = traces(tmp_path / "two", random.Random(2), ports)
     assert first["fates"]["recorded"] >= 6 * 6
+    assert first["unexpected"] == [("op", "blocked.org", 12)]
     for name, left in first.items():
         assert left == second[name], name
     assert copy.copy(first["proxied"]) == {4711}

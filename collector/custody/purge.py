@@ -85,7 +85,7 @@ def purge(
         refused = bool(order) and bool(made.plan.orders.get(order, ("unknown",)))
         _finish(data_dir, ledger, made, dry_run=dry_run or refused)
         if not order:
-            rules = rules_to_go(data_dir, _named(read_entries(data_dir / "audit")), now_us)
+            rules = rules_to_go(data_dir, _in_force(read_entries(data_dir / "audit"), now_us), now_us)
             made.rules = [str(path.relative_to(data_dir)) for path in rules]
         if dry_run or refused:
             return made
@@ -155,8 +155,11 @@ def _orders_of(data_dir: Path, known: Mapping[str, KnownOrder], holding: Holding
         return None
 
 
-def _named(entries: Iterable[Entry]) -> dict[str, int]:
-    return {entry.facts["rules"]: entry.time_us for entry in entries if entry.event == "orders_loaded"}
+def _in_force(entries: Iterable[Entry], now_us: int) -> dict[str, int]:
+    """By rules' hash, until when they were in force."""
+    loaded = [(entry.facts["rules"], entry.time_us) for entry in entries if entry.event == "orders_loaded"]
+    ends = [*(moment for _, moment in loaded[1:]), now_us]
+    return {digest: end for (digest, _), end in zip(loaded, ends, strict=False)}
 
 
 def _finish(data_dir: Path, ledger: Ledger, made: Purged, *, dry_run: bool) -> None:

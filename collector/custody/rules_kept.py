@@ -3,8 +3,8 @@
     data_dir/rules/<sha256>.json, <sha256>.index
 
 They are no evidence: the texts that they were made from are kept in audit/texts, and segments hold names, not numbers.
-One is needed while it is in force, while a journal of any kind still has to be read by it, and, since a reload goes back
-to old rules by naming them again, for a week after it was last written or named.
+One is needed while it is in force, while a journal of any kind still has to be read by it, and for a week after it was last
+written or in force: a reload goes back to old rules by naming them again, and a day's coverage is told by its own schedule.
 """
 
 import json
@@ -20,15 +20,15 @@ RECENT_US = 7 * 86_400_000_000
 _NAME = re.compile(r"[0-9a-f]{64}\.(?:json|index)", re.ASCII)
 
 
-def rules_to_go(data_dir: Path, named_us: dict[str, int], now_us: int) -> list[Path]:
+def rules_to_go(data_dir: Path, in_force_us: dict[str, int], now_us: int) -> list[Path]:
     """The files that nothing needs, by name; none where what is needed cannot be told.
 
-    `named_us`: by rules' hash, when the audit log last named them as put in force.
+    `in_force_us`: by rules' hash, until when they were last in force, as the audit log says.
     """
     folder = data_dir / FOLDER
     if not (folder / CURRENT).exists():
         return []
-    recent = {digest for digest, moment_us in named_us.items() if moment_us > now_us - RECENT_US}
+    recent = {digest for digest, moment_us in in_force_us.items() if moment_us > now_us - RECENT_US}
     try:
         needed = recent | _needed_by_journals(data_dir / "journal")
         needed.add((folder / CURRENT).read_text().strip())

@@ -114,6 +114,20 @@ def test_l33_old_rules_go_and_needed_ones_stay(world):
     assert (folder / "current").exists()
 
 
+def test_l33_rules_stay_a_week_after_they_were_last_in_force(world):
+    """Not a week after they were put in force: days of last week are still told by the schedule that they had."""
+    folder = world.data / "rules"
+    folder.mkdir()
+    for letter, index in (("a", "b"), ("c", "d")):
+        (folder / f"{letter * 64}.json").write_text(f'{{"index": "{index * 64}"}}')
+        (folder / f"{index * 64}.index").write_bytes(b"")
+    (folder / "current").write_text("a" * 64 + "\n")
+    world.log.append("orders_loaded", NOON_US, rules="c" * 64, orders=1)
+    world.log.append("orders_loaded", LATER_US - 6 * DAY_US, rules="a" * 64, orders=1)
+    assert act(world).rules == []
+    assert len(act(world, LATER_US + 2 * DAY_US).rules) == 2
+
+
 CALLS = ("unlink", "fsync", "fdatasync", "write", "rename")
 
 

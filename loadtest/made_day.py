@@ -9,6 +9,7 @@ minute each, as `[segments] seal_seconds = 60` gives. Nothing is captured. The s
 
 import argparse
 import sys
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -56,10 +57,23 @@ def made_addresses(chance: np.random.Generator, count: int) -> np.ndarray:
     return octets.view("V16").ravel()
 
 
-def make(folder: Path, events: int, addresses: int, seed: int, day: date = DAY) -> Any:
-    """Write the day's segments and its marker below `folder`; the rules that they were made with."""
+def make(
+    folder: Path,
+    events: int,
+    addresses: int,
+    seed: int,
+    day: date = DAY,
+    schedule: tuple[Any, np.ndarray] | None = None,
+    taken: Callable[[np.ndarray, np.ndarray, np.ndarray], None] = lambda _subjects, _who, _at: None,
+) -> Any:
+    """Write the day's segments and its marker below `folder`; the rules that they were made with.
+
+    `schedule`: rules, and the rows of their index that are asked for; left out, some are made. `taken` is told each segment's
+    subjects, number of the address and time, microseconds.
+    """
     chance = np.random.default_rng(seed)
-    rules = made_rules(chance, DOMAINS)
+    made = made_rules(chance, DOMAINS) if schedule is None else None
+    rules, subjects = schedule or (made, np.arange(DOMAINS))
     known = made_addresses(chance, addresses)
     rates = chance.pareto(1.5, addresses) + 0.2
     weights = np.cumsum(rates / rates.sum())
@@ -78,7 +92,8 @@ def make(folder: Path, events: int, addresses: int, seed: int, day: date = DAY) 
         dst[:, :12] = np.frombuffer(IPV4_PREFIX, np.uint8)
         dst[:, 12:] = (192, 0, 2, 10)
         rows["dst"] = dst.view("V16").ravel()
-        rows["subject"] = (who.astype(np.int64) * 7919 + chance.integers(0, 50, int(count))) % DOMAINS
+        asked = (who.astype(np.int64) * 7919 + chance.integers(0, 50, int(count))) % len(subjects)
+        rows["subject"] = subjects[asked]
         rows["src_port"] = chance.integers(1024, 65536, int(count))
         kinds = chance.random(int(count))
         rows["dst_port"] = np.where(kinds < 0.9, 80, 443)
@@ -86,6 +101,7 @@ def make(folder: Path, events: int, addresses: int, seed: int, day: date = DAY) 
         rows["transport"] = Transport.TCP
         rows["trust"] = Trust.HANDSHAKE
         rows["bytes_in"] = np.where(kinds < 0.5, chance.integers(60, 800, int(count)), VOLUME_NONE)
+        taken(rows["subject"], who, rows["time_us"])
         write_segments(folder, rows.tobytes(), first[worker], streams[worker], rules)
         first[worker] += int(count)
     seal_day(folder, SENSOR, day, sealed_at=datetime.now(UTC), kernel_dropped={"tcp": 0, "udp": 0})

@@ -10,7 +10,9 @@ no page index and their order is the order of rows only as long as `preserve_ins
 """
 
 import os
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,6 +28,7 @@ BATCH_ROWS = 1 << 16
 STAGED_GROUP_ROWS = 1 << 17
 """Rows in a row group of a staged file: the grain at which a later statement can skip, and what one thread holds."""
 THREADS_MIN = 2
+FOLLOW_SECONDS = 0.2
 
 
 class EngineError(PentrapError):
@@ -35,9 +38,12 @@ class EngineError(PentrapError):
 class Engine:
     """Views over Parquet files, and statements on them. Use as a context; `folder` is its own."""
 
-    def __init__(self, folder: Path, memory_mb: int, temp_max_gb: int, threads: int = 0) -> None:
-        """Raises EngineError."""
+    def __init__(
+        self, folder: Path, memory_mb: int, temp_max_gb: int, threads: int = 0, *, act: str = "export"
+    ) -> None:
+        """`act`: what it is for, as errors say it. Raises EngineError."""
         self.folder = folder
+        self._act = act
         self._memory_mb, self._temp_max_gb = memory_mb, temp_max_gb
         self._staged: dict[str, list[Path]] = {}
         self._threads = threads or max(THREADS_MIN, len(os.sched_getaffinity(0)))
@@ -70,7 +76,7 @@ class Engine:
         if not paths:
             self._connection.register(name, empty.empty_table())
             return
-        self._name(name, paths)
+        self.name(name, paths)
 
     def stage(self, name: str, statements: Sequence[str]) -> None:
         """Run statements into files, one after the other, and name their rows in that order."""
@@ -81,7 +87,7 @@ class Engine:
                 f" (FORMAT parquet, COMPRESSION lz4_raw, ROW_GROUP_SIZE {STAGED_GROUP_ROWS})"
             )
         self._staged[name] = paths
-        self._name(name, paths)
+        self.name(name, paths)
 
     def drop(self, name: str) -> None:
         """Forget what was staged, and delete its files."""
@@ -89,7 +95,8 @@ class Engine:
             path.unlink()
         self.run(f"DROP VIEW IF EXISTS {name}")
 
-    def _name(self, name: str, paths: Sequence[Path]) -> None:
+    def name(self, name: str, paths: Sequence[Path]) -> None:
+        """Name the rows of files that are there."""
         listed = ", ".join(quoted(str(path)) for path in paths)
         self.run(
             f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet([{listed}], hive_partitioning = false)"
@@ -101,6 +108,26 @@ class Engine:
             self._connection.execute(statement)
         except duckdb.Error as error:
             raise self._told(error) from None
+
+    @contextmanager
+    def followed(self, tell: Callable[[float], None]) -> Iterator[None]:
+        """Meanwhile `tell`, in a thread of its own, how much of the statement that is running is done, from 0 to 1."""
+        self.run("SET enable_progress_bar = true")
+        self.run("SET enable_progress_bar_print = false")  # DuckDB would draw a bar of its own
+        over = threading.Event()
+
+        def follow() -> None:
+            while not over.wait(FOLLOW_SECONDS):
+                tell(max(0.0, float(self._connection.query_progress())) / 100)
+
+        follower = threading.Thread(target=follow, name="progress", daemon=True)
+        follower.start()
+        try:
+            yield
+        finally:
+            over.set()
+            follower.join()
+            self.run("SET enable_progress_bar = false")
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """The answer of a statement, whole: for counts. Raises EngineError."""
@@ -130,11 +157,11 @@ class Engine:
         text = str(error)
         if isinstance(error, duckdb.OutOfMemoryException) or "Out of Memory" in text:
             return EngineError(
-                f"run the export's statements: they need more than {self._memory_mb} MB of memory, or {self._temp_max_gb} GB"
-                " of temporary files\n    remedy:   allow more with [export] memory_mb or temp_max_gb"
+                f"run the {self._act}'s statements: they need more than {self._memory_mb} MB of memory, or"
+                f" {self._temp_max_gb} GB of temporary files\n    remedy:   allow more with [export] memory_mb or temp_max_gb"
             )
         if "o such file" in text or "No files found" in text:
             return EngineError(
-                "run the export's statements: a segment was moved or deleted meanwhile\n    remedy:   export again"
+                f"run the {self._act}'s statements: a segment was moved or deleted meanwhile\n    remedy:   run it again"
             )
-        return EngineError(f"run the export's statements: {text}")
+        return EngineError(f"run the {self._act}'s statements: {text}")

@@ -24,6 +24,7 @@ VERBS = {
     "clock": "clock",
     "uninstall": "uninstall",
     "open": "reading",
+    "coverage": "coverage",
     "export": "export",
     "withdraw": "withdraw",
     "disclosed": "disclosed",

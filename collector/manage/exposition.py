@@ -127,6 +127,12 @@ class Exposition:
         yield _counter(
             "pentrap_segments_rows", "Rows written to Parquet", (), [((), counts[CELL["segments_rows"]])]
         )
+        yield _counter(
+            "pentrap_checkins_unexpected",
+            "Check-ins for listed names that are blocked or out of date; suppressed_scope has them too",
+            (),
+            [((), self._board.unexpected_total())],
+        )
         yield GaugeMetricFamily(
             "pentrap_recording",
             "1 while check-ins are recorded, 0 while they are only answered",

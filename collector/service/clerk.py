@@ -15,6 +15,8 @@ from collector.audit.access import close_orphans
 from collector.audit.key import checkpoint_key
 from collector.audit.ledger import Ledger
 from collector.audit.log import AuditLog, LogReader, read_entries
+from collector.coverage.book import Book
+from collector.coverage.registries import due
 from collector.custody import purge
 from collector.ground import logs, process
 from collector.ground.clock import now_us
@@ -26,6 +28,7 @@ from collector.manage.app import application
 from collector.manage.deliveries import Deliveries
 from collector.manage.exposition import OrderClock, Snapshot, registry
 from collector.manage.pull_counts import PullCounts
+from collector.manage.reach import Reach
 from collector.manage.settings import is_loopback, split_address
 from collector.manage.status.look import Look
 from collector.orders.docket import read_operations
@@ -44,6 +47,8 @@ LOOK_SECONDS = 0.5
 """How often the clerk looks for sealed journals."""
 ORPHANS_US = 30_000_000
 """How often the clerk looks for readings whose process is gone."""
+DUE_US = 60_000_000
+"""How often the clerk counts the domains that are due, beside reloads."""
 ALIVE_US = 5_000_000
 """A worker that has not ticked for this long does not count as answering."""
 
@@ -77,6 +82,10 @@ class Clerk:
         self.daily = DailyExport(settings, self.deliveries, log)
         self.sealer = Sealer(settings.data_dir, settings.sensor, installed_us, deadline_us, board, log)
         self._outlook = Outlook(settings, board, installed_us, log)
+        self.reach = Reach()
+        self._book = Book(settings.data_dir, board, log)
+        self._due: dict[tuple[str, str], int] = {}
+        self._due_from: tuple[str, int] = ("", 0)
 
     def _read_rules(self) -> Rules:
         directory = self._settings.data_dir / "rules"
@@ -99,6 +108,7 @@ class Clerk:
             self._keep_records(now, stopping=stopping)
         except (OSError, CorruptError) as error:
             self._log.error("audit_interrupted", place=logs.place(error))
+        self._keep_coverage(now, stopping=stopping)
         try:
             if stopping:
                 self.daily.stop()
@@ -111,6 +121,18 @@ class Clerk:
         except OSError as error:
             self._log.error("outlook_interrupted", place=logs.place(error), errno=error.errno)
         return left
+
+    def _keep_coverage(self, now: int, *, stopping: bool) -> None:
+        """What should not have been reached, and which registry was last reached when."""
+        rules = self.rules
+        try:
+            self._book.note(rules, now, stopping=stopping)
+        except OSError as error:
+            self._log.error("unexpected_counts_interrupted", place=logs.place(error), errno=error.errno)
+        since = (rules.digest, now // DUE_US)
+        if since != self._due_from:
+            self._due, self._due_from = due(rules, now), since
+        self.reach.show(self._due, self.sealer.registries.last_reached)
 
     def _keep_records(self, now: int, *, stopping: bool) -> None:
         """What the clerk owes the court: the log signed, readings ended, notices counted."""
@@ -258,7 +280,7 @@ async def _live(
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, reload)
     process.take_signals()
-    metrics = registry(board, clerk.snapshot, clerk.deliveries, counts)
+    metrics = registry(board, clerk.snapshot, clerk.deliveries, clerk.reach, counts)
     runner = web.AppRunner(
         application(
             metrics,

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from collector.coverage.registries import Registries
 from collector.ground import files, logs
 from collector.ground.clock import now_us
 from collector.ground.counters import CELL, Board
@@ -34,6 +35,7 @@ class Sealer:
     def __init__(
         self, data_dir: Path, sensor: str, installed_us: int, settle_us: int, board: Board, log: Any
     ) -> None:
+        """Raises OSError."""
         self._data_dir = data_dir
         files.clear_temporaries(
             data_dir / "segments"
@@ -46,6 +48,7 @@ class Sealer:
         self._log = log
         self._rules = lru_cache(maxsize=RULES_KEPT)(lambda digest: Rules.load(data_dir / "rules", digest))
         self._counts = DayCounts(data_dir / "day-counts.json", board, now_us())
+        self.registries = Registries(data_dir)
 
     def work(self, now_us: int, *, stopping: bool = False) -> int:
         """Convert every sealed journal and seal every day that is over; how many journals are left."""
@@ -67,6 +70,8 @@ class Sealer:
             for run in journal.runs:
                 written = write_segments(self._data_dir, run.records, run.first, name.stream, rules)
                 rows += sum(segment.rows for segment in written)
+                self.registries.note(run.records, rules)
+            self.registries.save()  # before the journal goes: what a death takes is noted again
             if journal.corrupt_blocks or journal.torn_bytes or journal.header_damaged:
                 counts[CELL["corrupt_blocks"]] += journal.corrupt_blocks or 1
                 self._log.error(

@@ -106,8 +106,7 @@ def missed(operation: str, begins_us: int) -> str:
         SELECT place, operation, CASE WHEN place IS NULL THEN domain END AS domain, check_ins FROM (
             SELECT l.place, b.*, row_number() OVER (PARTITION BY b.operation, b.domain ORDER BY
                 coalesce(l.former, true), coalesce(l.in_date AND NOT l.due, false) DESC, coalesce(l.in_date, false) DESC,
-                coalesce(l.valid_until <= {begins_us}, false) DESC,
-                CASE WHEN l.valid_until <= {begins_us} THEN l.valid_until END DESC, l.valid_from, l.place) AS choice
+                CASE WHEN l.valid_until <= {begins_us} THEN l.valid_until END DESC NULLS LAST, l.valid_from, l.place) AS choice
             FROM (
                 SELECT operation, domain, sum(check_ins)::BIGINT AS check_ins FROM book
                 WHERE (operation, domain) IN ({asked_for(operation)}) GROUP BY ALL

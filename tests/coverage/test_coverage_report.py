@@ -436,6 +436,7 @@ def test_grace_lets_be_reached_and_makes_nobody_silent(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "chosen"),
     [
+        (["block,blocked,,2026-11-22T09:00:00Z", "redirect,evening,2026-11-22T18:00:00Z,"], "blocked"),
         (
             [
                 "block,blocked,2026-11-22,2026-11-23",

@@ -19,7 +19,10 @@ from collector.orders.rules import Rules
 TODAY = BEGINS_US // DAY_US
 SECOND_US = 1_000_000
 NAMES = ("blocked.com", "a.blocked.com", "old.net", "new.net")
-SCHEDULE = "blocked.com,a,block,r,,\na.blocked.com,a,block,r,,\nold.net,a,redirect,r,,2026-01-01\nnew.net,a,redirect,r,2027-01-01,\n"
+SCHEDULE = (
+    "blocked.com,a,block,r,,\na.blocked.com,a,block,r,,\n"
+    "old.net,a,redirect,r,,2026-01-01\nnew.net,a,redirect,r,2027-01-01,\n"
+)
 LOG = logs.get("clerk")
 
 
@@ -186,6 +189,19 @@ def test_a_book_that_cannot_be_read_is_begun_anew_and_said_so(tmp_path, rules):
     assert heard.errors == [("unexpected_counts_unreadable", "2026-11-22")]
 
 
+def test_a_count_whose_worker_died_before_its_sum_is_found_at_the_stop(tmp_path, rules):
+    """The cell says it, though the sum at the table's top does not."""
+    board = Board(1)
+    book = Book(tmp_path, board, LOG)
+    come(board, rules, 0, "blocked.com")
+    book.note(rules, BEGINS_US)
+    come(board, rules, 0, "blocked.com")
+    board.unexpected[0]._words[0] -= 1
+    book.note(rules, BEGINS_US + SECOND_US)
+    book.note(rules, BEGINS_US + 2 * SECOND_US, stopping=True)
+    assert said(tmp_path) == {"blocked.com": 2}
+
+
 def test_nothing_is_read_or_written_while_nothing_comes(tmp_path, rules):
     """No unexpected check-in: no file, ever; afterwards the file is as it was written."""
     board = Board(1)
@@ -202,7 +218,7 @@ def test_nothing_is_read_or_written_while_nothing_comes(tmp_path, rules):
 
 
 def test_large_books_are_written_less_often(tmp_path):
-    """Tens of thousands of entries: the next write waits so long that 200 kB a second are not exceeded; a stop does not wait."""
+    """Tens of thousands of entries: the next write waits until 200 kB a second are not exceeded; a stop does not wait."""
     schedule = "".join(f"d{n}-of-many.com,a,block,r,,\n" for n in range(20_000))
     rules, board = load(tmp_path, schedule), Board(1)
     book = Book(tmp_path, board, LOG)

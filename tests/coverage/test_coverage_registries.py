@@ -96,6 +96,13 @@ def load(folder, *operations) -> Rules:
     return Rules.load(folder / "rules", compile_rules(paths, folder / "rules"))
 
 
+SCHEDULE = (
+    "always.com,a,redirect,reg-a,,\nday.com,a,register,reg-a,2026-11-22T12:00:00Z,2026-11-23\n"
+    "blocked.com,a,block,reg-a,,\nonly-blocked.com,a,block,reg-b,,\nold.com,a,transfer,reg-c,,2026-11-22T12:00:00Z\n"
+    "none.com,a,redirect,,,\n"
+)
+
+
 def test_due_are_the_domains_in_their_own_dates_under_an_order_in_force(tmp_path):
     """At the edges of dates and orders, to the microsecond; grace makes nobody due; blocked ones never are."""
     rules = load(
@@ -103,9 +110,7 @@ def test_due_are_the_domains_in_their_own_dates_under_an_order_in_force(tmp_path
         (
             "op",
             operation("op", orders={"op-1": ("2026-11-22T00:00:00Z", "2026-11-24T00:00:00Z")}, grace=5),
-            "always.com,a,redirect,reg-a,,\nday.com,a,register,reg-a,2026-11-22T12:00:00Z,2026-11-23\n"
-            "blocked.com,a,block,reg-a,,\nonly-blocked.com,a,block,reg-b,,\nold.com,a,transfer,reg-c,,2026-11-22T12:00:00Z\n"
-            "none.com,a,redirect,,,\n",
+            SCHEDULE,
         ),
         ("two", operation("two", orders={}), "always.com,a,redirect,reg-a,,\n"),
     )

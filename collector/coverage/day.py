@@ -15,7 +15,6 @@ from collector.audit.ledger import Ledger
 from collector.audit.log import Entry
 from collector.coverage.book import book_path
 from collector.custody.known_orders import known_orders
-from collector.exports.day import windows_of
 from collector.exports.source import DaySource, read_source
 from collector.ground.errors import ConfigurationError, PentrapError, Problem
 from collector.orders.instants import DAY_US, NEVER_US
@@ -92,7 +91,7 @@ def read_day(
         source,
         tuple(there),
         as_it_was,
-        _recorded(ledger, day),
+        _recorded(ledger, begins, ends),
         path if path.exists() else None,
         tuple(_notes(data_dir, source, ledger, today)),
     )
@@ -121,16 +120,18 @@ def _stands(data_dir: Path, digest: str) -> bool:
     return (folder / f"{index}.index").exists()
 
 
-def _recorded(ledger: Ledger, day: date) -> dict[str, tuple[tuple[int, int], ...]]:
-    """By operation, the parts of the day in which an order was in force, those that meet joined."""
-    known = known_orders(ledger)
+def _recorded(ledger: Ledger, begins_us: int, ends_us: int) -> dict[str, tuple[tuple[int, int], ...]]:
+    """By operation, the parts of a time in which an order was in force, those that meet joined."""
     found: dict[str, list[tuple[int, int]]] = {}
-    for order, window in sorted(windows_of(ledger, day).items(), key=lambda item: item[1]):
-        parts = found.setdefault(known[order].operation, [])
-        if parts and window.starts_us <= parts[-1][1]:
-            parts[-1] = (parts[-1][0], max(parts[-1][1], window.ends_us))
+    for order in sorted(known_orders(ledger).values(), key=lambda order: order.starts_us):
+        begins, ends = max(begins_us, order.starts_us), min(ends_us, order.ends_us)
+        if begins >= ends:
+            continue
+        parts = found.setdefault(order.operation, [])
+        if parts and begins <= parts[-1][1]:
+            parts[-1] = (parts[-1][0], max(parts[-1][1], ends))
         else:
-            parts.append((window.starts_us, window.ends_us))
+            parts.append((begins, ends))
     return {operation: tuple(parts) for operation, parts in found.items()}
 
 

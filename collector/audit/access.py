@@ -36,7 +36,7 @@ class Session:
 def access(
     data_dir: Path, log: AuditLog, *, operation: str, order: str, actor: str, reason: str, purpose: str
 ) -> Iterator[Session]:
-    """Enter the reading, hold it open, enter its end. `purpose` is "open" or "return"."""
+    """Enter the reading, hold it open, enter its end. `purpose` is "open", "return", "disclosed" or "coverage"."""
     folder = data_dir / _FOLDER
     files.make_directory(folder)
     session = Session(f"s-{secrets.token_hex(6)}")

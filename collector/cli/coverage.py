@@ -1,7 +1,6 @@
 """What was reached on a day: by registry and listed domain; silent registries, and domains reached that should not be."""
 
 import argparse
-import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -52,7 +51,7 @@ def run(chosen: argparse.Namespace) -> int:
 
     settings = service_settings.load(chosen.config)
     bar = Bar("coverage")
-    guard = Guard()
+    guard = Guard(again=False)
     with acts.desk(settings, chosen.actor) as desk:
         guard.install()
         try:
@@ -70,10 +69,10 @@ def run(chosen: argparse.Namespace) -> int:
                 coverage_output.show(report, registries, chosen)
                 sys.stdout.flush()
                 guard.off()
-        except KeyboardInterrupt:
-            return 128 + signal.SIGINT
-        except Cut as cut:
-            return 128 + cut.number
+        except (KeyboardInterrupt, Cut, RuntimeError):
+            if guard.raised is None:
+                raise
+            return 128 + guard.raised
         except BrokenPipeError:
             reading_output.forget_stdout()
         except PentrapError as error:

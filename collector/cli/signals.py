@@ -19,9 +19,13 @@ class Cut(BaseException):
 class Guard:
     """Owns the three signals from `install` until the process ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, again: bool = True) -> None:
+        """`again`: a second SIGINT raises too, as at a prompt; otherwise the first signal ends it, and others are noted."""
         self._on = False
+        self._again = again
         self._noted: int | None = None
+        self.raised: int | None = None
+        """The signal that was raised last: whoever is in the middle of a statement hears of it as DuckDB's own RuntimeError."""
 
     def install(self) -> None:
         """Take the signals, those left out that whoever started us had ignored (nohup)."""
@@ -45,7 +49,8 @@ class Guard:
         self._noted = number
 
     def _raise(self, number: int) -> None:
+        self.raised = number
+        self._on = self._again and number == signal.SIGINT
         if number == signal.SIGINT:
             raise KeyboardInterrupt
-        self._on = False
         raise Cut(number)

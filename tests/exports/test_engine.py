@@ -54,11 +54,11 @@ def test_too_much_is_refused_in_words(tmp_path):
 
 
 def test_a_file_that_is_gone_is_told(engine, tmp_path):
-    """A segment that was moved meanwhile: export again."""
+    """A segment that was moved meanwhile: run it again."""
     pq.write_table(pa.table({"place": [1], "text": ["x"]}, schema=SCHEMA), tmp_path / "rows.parquet")
     engine.view("stored", [tmp_path / "rows.parquet"], SCHEMA)
     (tmp_path / "rows.parquet").unlink()
-    with pytest.raises(EngineError, match="export again"):
+    with pytest.raises(EngineError, match="run it again"):
         engine.rows("SELECT * FROM stored")
 
 
@@ -66,3 +66,18 @@ def test_no_files_are_no_rows(engine):
     """A day without a segment has columns all the same."""
     engine.view("stored", [], SCHEMA)
     assert engine.rows("SELECT count(*), count(text) FROM stored") == [(0, 0)]
+
+
+def test_a_statement_is_followed_while_it_runs_and_draws_nothing_of_its_own(engine, capfd, monkeypatch):
+    """What is told lies between 0 and 1 and grows; it ends with the statement; DuckDB's own bar stays off."""
+    monkeypatch.setattr("collector.exports.engine.FOLLOW_SECONDS", 0.005)
+    told: list[float] = []
+    with engine.followed(told.append):
+        engine.rows("SELECT count(*) FROM range(3000000) a WHERE hash(a.range) % 7 = 1")
+        engine.rows("SELECT count(*) FROM range(30000000) a WHERE hash(a.range) % 7 = 1")
+    count = len(told)
+    engine.rows("SELECT count(*) FROM range(3000000) a WHERE hash(a.range) % 7 = 1")
+    assert len(told) == count > 0
+    assert all(0 <= share <= 1 for share in told)
+    said = capfd.readouterr()
+    assert said.out + said.err == ""

@@ -159,13 +159,15 @@ def test_l30_strangers_learn_nothing_of_the_order(tmp_path: Path) -> None:
 
 
 def test_l30_metrics_hold_no_word_under_seal_even_for_the_operator(tmp_path: Path) -> None:
-    """With the token too: metrics and readiness name orders and operations by alias, and nothing else of the file."""
+    """With the token too: metrics and readiness name orders and operations by alias and registries, which are no part of what
+    is under seal, by name; nothing else of the file, and of the schedule no domain and no family.
+    """
     made = Guarded(tmp_path)
     sealed_operation(tmp_path / "operations")
     with made.start():
         exchange(made.port, get(b"quiet-listed.com"))
         said = (made.get("/metrics") + made.get("/readyz") + made.get("/healthz")).lower()
-    aliases = (b"quietalias", b"quiet-extension", b"quietoperation")
+    aliases = (b"quietalias", b"quiet-extension", b"quietoperation", b"quiet-registry")
     assert [word for word in SECRETS if word in said and word not in aliases] == []
     assert b'pentrap_order_active{order="quietalias"} 1' in said
 

@@ -250,8 +250,8 @@ def test_old_books_go(tmp_path, rules):
     assert there[-1] == book_path(tmp_path, TODAY).name
 
 
-def test_a_books_words_are_the_schedules():
-    """An entry is an operation and a listed name, both from configuration; there is no other text in it."""
+def test_l10_a_books_words_are_the_schedules():
+    """L-10: an entry of the book is an operation and a listed name, both from configuration; it has no other text."""
     from collector.coverage.book import SCHEMA
 
     assert [(field.name, str(field.type)) for field in SCHEMA] == [

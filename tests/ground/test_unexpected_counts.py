@@ -122,7 +122,7 @@ def test_each_worker_has_a_table_of_its_own_and_the_sum_is_all_of_theirs():
     assert board.unexpected_total() == 3
 
 
-def test_the_table_has_room_for_numbers_only():
+def test_l10_the_table_of_unexpected_ones_has_room_for_numbers_only():
     """L-10: a head of four words, cells of four words (key, hint, two days' counts), and not a byte left over for anything."""
     assert (HEAD_BYTES, CELL_BYTES) == (4 * 8, 4 * 8)
     assert TABLE_BYTES == HEAD_BYTES + SETS * WAYS * CELL_BYTES == 32 + 65_536 * 32

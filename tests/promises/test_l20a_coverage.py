@@ -2,27 +2,22 @@
 
 import json
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
-from collectors import PENTRAP, SCHEDULE_HEADER, Collector, exchange, get, running, write_operation
+from collectors import PENTRAP, SCHEDULE_HEADER, Collector, exchange, get, write_operation
 
 
 @pytest.fixture
 def collector(tmp_path: Path):
     """Two operations, each with a row of its own; stopped, so that everything is in Parquet."""
-    with running(
-        tmp_path,
-        operation={"schedule": SCHEDULE_HEADER + "one.com,a,redirect,r,,\nblocked.com,a,block,r,,\n"},
-    ) as made:
-        write_operation(
-            tmp_path / "operations", name="two", schedule=SCHEDULE_HEADER + "two.com,b,redirect,r,,\n"
-        )
-        made.reload()
-        until = time.monotonic() + 10
-        while "pentrap_order_active{order=two-1}" not in made.metrics() and time.monotonic() < until:
-            time.sleep(0.05)
+    one = SCHEDULE_HEADER + "one.com,a,redirect,r,,\nblocked.com,a,block,r,,\n"
+    write_operation(tmp_path / "operations", schedule=one)
+    write_operation(
+        tmp_path / "operations", name="two", schedule=SCHEDULE_HEADER + "two.com,b,redirect,r,,\n"
+    )
+    with Collector(tmp_path) as made:
+        made.start()
         for host in (b"one.com", b"two.com", b"blocked.com"):
             exchange(made.port, get(host))
         assert made.stop() == 0

@@ -104,6 +104,11 @@ def officer(play: Play) -> None:
         "SELECT family, count(*) AS check_ins, count(DISTINCT src_ip) AS addresses,\n"
         '           count(DISTINCT domain) AS domains FROM events GROUP BY ALL ORDER BY check_ins DESC"',
     )
+    play.terminal.say(
+        "Did the registries do as the court ordered? By registry: domains expected, reached, silent; and those that"
+        " are blocked and were asked for all the same."
+    )
+    play.run(OPERATOR, f"pentrap coverage {CONFIG} --date {play.day}")
 
 
 def publish(play: Play) -> None:

@@ -17,7 +17,11 @@ from collector.service.settings import SECTIONS
 
 OFFICER = ROOT / "deploy" / "OFFICER.md"
 PAGES = [PAGE, OFFICER]
-SERVED = set(re.findall(r"pentrap_[a-z_]+", (ROOT / "collector/manage/exposition.py").read_text()))
+SERVED = {
+    name
+    for path in (ROOT / "collector/manage").glob("*.py")
+    for name in re.findall(r"pentrap_[a-z_]+", path.read_text())
+}
 
 
 def code_spans(page: Path) -> list[str]:

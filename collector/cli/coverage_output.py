@@ -10,10 +10,14 @@ from typing import Any
 from collector.coverage.query import COLUMNS
 from collector.coverage.registries import last_reached
 from collector.coverage.report import RegistryReport, Report
+from collector.ground.codes import Action
 from collector.orders.instants import to_text
 
 COUNTS = ("expected", "reached", "silent", "blocked", "unexpected", "check_ins", "unrecorded")
 HEAD = ("operation", "registry", "state", *COUNTS, "hosts", "first_seen", "last_seen")
+SEEN = COUNTS[:-1]
+"""Those of the table: which check-ins were not recorded is told by the column before."""
+ACTIONS = [action.name.lower() for action in Action]
 SHOWN = 20
 """Unexpected domains that the table and the JSON object name; --domains unexpected has all."""
 NONE = "(none)"
@@ -79,15 +83,22 @@ def _summary(registries: Sequence[RegistryReport]) -> None:
         print("\nno domain is listed for that day")
         return
     print()
-    _table(HEAD[:-2] + HEAD[-1:], [row[:-2] + row[-1:] for row in rows])
+    _table(("operation", "registry", "state", *SEEN, "hosts", "last seen"), rows)
     for operation in dict.fromkeys(one.operation for one in registries):
-        by_action: dict[str, list[int]] = {}
-        for action in (action for one in registries if one.operation == operation for action in one.actions):
-            counts = by_action.setdefault(action.action, [0] * len(COUNTS))
-            for place, name in enumerate(COUNTS):
-                counts[place] += getattr(action, name)
+        actions = [action for one in registries if one.operation == operation for action in one.actions]
+        by_action = [
+            [
+                name,
+                *(
+                    _number(sum(getattr(one, count) for one in actions if one.action == name))
+                    for count in SEEN
+                ),
+            ]
+            for name in ACTIONS
+            if any(one.action == name for one in actions)
+        ]
         print(f"\n{operation} by action")
-        _table(("action", *COUNTS), [[action, *map(_number, counts)] for action, counts in by_action.items()])
+        _table(("action", *SEEN), by_action)
 
 
 def _to_look_at(report: Report, registries: Sequence[RegistryReport], chosen: argparse.Namespace) -> None:
@@ -119,11 +130,15 @@ def _domains(report: Report, chosen: argparse.Namespace) -> None:
     """A line a domain, as they come: the columns have fixed widths."""
     names = ("state", "domain", "check_ins", "hosts", "registry", "action", "last_seen")
     places = [COLUMNS.index(name) for name in names]
+    last = COLUMNS.index("last_seen")
     print()
     print("  ".join(name.ljust(width) for name, width in zip(names, _WIDTHS, strict=False)).rstrip())
     count = 0
     for row in _rows(report, chosen):
-        cells = ("" if row[place] is None else str(row[place]) for place in places)
+        cells = [
+            "" if row[place] is None else row[place][11:19] if place == last else str(row[place])
+            for place in places
+        ]
         print("  ".join(cell.ljust(width) for cell, width in zip(cells, _WIDTHS, strict=False)).rstrip())
         count += 1
     print(f"({_counted(count, 'domain')})")
@@ -190,9 +205,10 @@ def _object(one: RegistryReport) -> dict[str, Any]:
 
 def _row(one: RegistryReport) -> list[str]:
     """The same for people."""
-    operation, registry, state, *numbers, first, _ = _plain(one)
-    shown = state.upper() if state in ("silent", "unexpected") else state
-    return [operation, registry or NONE, shown, *map(_number, numbers), first, _second(one.last_us)]
+    shown = one.state.upper() if one.state in ("silent", "unexpected") else one.state
+    counts = [_number(one.sum(name)) for name in SEEN]
+    moment = to_text(one.last_us)[11:19] if one.last_us else ""
+    return [one.operation, one.registry or NONE, shown, *counts, _number(one.hosts), moment]
 
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

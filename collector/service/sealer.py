@@ -71,7 +71,7 @@ class Sealer:
                 written = write_segments(self._data_dir, run.records, run.first, name.stream, rules)
                 rows += sum(segment.rows for segment in written)
                 self.registries.note(run.records, rules)
-            self.registries.save()  # before the journal goes: what a death takes is noted again
+            self._save_registries()  # before the journal goes: what a death takes is noted again
             if journal.corrupt_blocks or journal.torn_bytes or journal.header_damaged:
                 counts[CELL["corrupt_blocks"]] += journal.corrupt_blocks or 1
                 self._log.error(
@@ -97,6 +97,13 @@ class Sealer:
         counts[CELL["segments_rows"]] += rows
         self._board.clerk.publish()
         return True
+
+    def _save_registries(self) -> None:
+        """A refusal must not keep the journal, or the day could not be sealed for a figure's sake; the next one tries again."""
+        try:
+            self.registries.save()
+        except OSError as error:
+            self._log.warning("registries_not_written", errno=error.errno)
 
     def _remove_if_empty(self, directory: Path) -> None:
         """A stream's folder goes with its last file, unless the stream has begun another one meanwhile."""

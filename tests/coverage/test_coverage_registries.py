@@ -10,11 +10,16 @@ from hypothesis import strategies as st
 from segment_world import DAY_US, NOON_US, pack, record_strategy
 
 from collector.coverage.registries import NAME, Registries, due, last_reached
+from collector.ground import logs
 from collector.ground.codes import Action, Kind
+from collector.ground.counters import Board
 from collector.ground.record import RECORD
+from collector.journal.format import BLOCK_SIZE, FileHeader, encode_header, header_checksum, seal_block
+from collector.journal.names import sealed_name
 from collector.orders.compile import compile_rules
 from collector.orders.index import MARKER
 from collector.orders.rules import Rules
+from collector.service.sealer import Sealer
 
 sys.path.insert(0, str(Path(__file__).parent))
 from coverage_world import HEADER, operation
@@ -155,3 +160,36 @@ def test_without_any_operation_nothing_is_due(tmp_path):
     registries = Registries(tmp_path)
     registries.note(b"", rules)
     assert registries.last_reached == {}
+
+
+def journal_of(data, rules, first: int, *records: bytes) -> None:
+    """A sealed journal, as a worker leaves it."""
+    day, stream = NOON_US // DAY_US, segment_world.STREAM
+    header = encode_header(FileHeader(day, first, NOON_US, rules.digest, stream))
+    block = bytearray(BLOCK_SIZE) + b"".join(records)
+    sealed = seal_block(
+        block, len(records), first, first, bytes.fromhex(rules.digest)[:16], header_checksum(header)
+    )
+    folder = data / "journal" / stream
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / sealed_name(stream, first, first + len(records) - 1)).write_bytes(header + sealed)
+
+
+def test_the_clerk_notes_a_journal_before_it_goes_and_keeps_none_for_it(tmp_path):
+    """What was converted is on disk as reached when the journal is gone; a disk that refuses that file holds up nothing else."""
+    rules = load(tmp_path, ("op", operation("op"), "evil.com,a,redirect,reg-a,,\n"))
+    row = rules.index.rows_of(b"evil.com").start
+    clerk = Sealer(tmp_path, "sinkhole-1", NOON_US, 0, Board(1), logs.get("clerk"))
+    journal_of(tmp_path, rules, 0, *(pack(NOON_US + n, subject=row, kind=Kind.DOMAIN) for n in (3, 9, 1)))
+    assert clerk.work(NOON_US) == 0
+    assert last_reached(tmp_path) == {("op", "reg-a"): NOON_US + 9}
+    path = tmp_path / "coverage" / NAME
+    path.unlink()
+    path.mkdir()
+    journal_of(tmp_path, rules, 3, pack(NOON_US + 20, subject=row, kind=Kind.DOMAIN))
+    assert clerk.work(NOON_US) == 0
+    path.rmdir()
+    journal_of(tmp_path, rules, 4, pack(NOON_US + 10, subject=row, kind=Kind.DOMAIN))
+    assert clerk.work(NOON_US) == 0
+    assert last_reached(tmp_path) == {("op", "reg-a"): NOON_US + 20}
+    assert len(list(tmp_path.glob("segments/*/*.parquet"))) == 3

@@ -176,7 +176,7 @@ def journal_of(data, rules, first: int, *records: bytes) -> None:
 
 
 def test_the_clerk_notes_a_journal_before_it_goes_and_keeps_none_for_it(tmp_path):
-    """What was converted is on disk as reached when the journal is gone; a disk that refuses that file holds up nothing else."""
+    """What was converted is on disk when the journal is gone; a disk that refuses that file holds up nothing else."""
     rules = load(tmp_path, ("op", operation("op"), "evil.com,a,redirect,reg-a,,\n"))
     row = rules.index.rows_of(b"evil.com").start
     clerk = Sealer(tmp_path, "sinkhole-1", NOON_US, 0, Board(1), logs.get("clerk"))

@@ -89,7 +89,8 @@ def close_strangers(keep: Collection[int], open_files: Collection[Path]) -> None
 
 
 def enter(read: Collection[Path], write: Collection[Path]) -> list[str]:
-    """Confine this process for good. `read` and `write` are folders; returns what this machine does not offer.
+    """Confine this process for good. `read` and `write` are folders; returns which of counters.CAGE_BARS this machine
+    does not offer.
 
     A folder to write may be listed too, but its files not read.
     """
@@ -130,7 +131,7 @@ def _confine_files(read: Collection[Path], write: Collection[Path]) -> list[str]
         rules.apply()
     except LandlockError:
         return ["landlock"]
-    return [] if rules.abi_version >= _ABI_TRUNCATE else ["landlock: truncate"]
+    return [] if rules.abi_version >= _ABI_TRUNCATE else ["landlock_truncate"]
 
 
 def _installation() -> Iterator[Path]:

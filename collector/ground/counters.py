@@ -19,12 +19,17 @@ from bisect import bisect_left
 from itertools import accumulate
 from struct import Struct
 
+from collector.ground import tally
 from collector.ground.codes import Application, Fate
+from collector.ground.tally import Tally
 from collector.ground.unexpected import tables
 
 COMMIT_BOUNDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Upper bounds in seconds of both latency histograms; one bucket more takes the rest."""
 _BUCKETS = len(COMMIT_BOUNDS) + 1
+
+CAGE_BARS = ("capabilities", "landlock", "landlock_truncate", "seccomp")
+"""What a worker's cage may be without, as metrics name it."""
 
 CELLS = (
     "accepted_tcp",
@@ -46,6 +51,11 @@ CELLS = (
     "alive_us",
     "segments_rows",
     "segments_failed",
+    "segments_rows_outside_order",
+    "segments_waiting_us",
+    "restarts",
+    "cpu_gone_us",
+    *(f"cage_without_{bar}" for bar in CAGE_BARS),
     *(f"commit_bucket_{n}" for n in range(_BUCKETS)),
     "commit_sum_us",
     *(f"durable_bucket_{n}" for n in range(_BUCKETS)),
@@ -71,10 +81,18 @@ GAUGES = frozenset(
         "rules",
         "pid",
         "alive_us",
+        "segments_waiting_us",
+        "restarts",
+        "cpu_gone_us",
+        *(f"cage_without_{bar}" for bar in CAGE_BARS),
     )
 )
-"""Cells that state how things are now (or, the kernel's drops, count since the socket was bound): a death does not
-add them up."""
+"""Cells that state how things are now, or are the page's rather than the process's: a death does not add them up."""
+
+KEPT = tuple(CELL[name] for name in ("kernel_dropped_tcp", "kernel_dropped_udp", "restarts", "cpu_gone_us"))
+"""What goes on in the page after a death: the sockets live on, and the kernel's count of their drops; how often a process
+died here, and the CPU time of those that did.
+"""
 
 NOTICE_CELLS = 64
 """Counters of public notices served, in each worker's part of a region of their own: they are counted in place, so that
@@ -126,12 +144,14 @@ class Page:
                 return values
         return values
 
-    def reset(self) -> None:
-        """Begin anew for another process, which inherits the sockets and so the kernel's count of their drops."""
+    def reset(self, cpu_us: int) -> None:
+        """Begin anew for another process; the one that died had used `cpu_us` of CPU time."""
         last = self.read()
         self.counts = [0] * len(CELLS)
-        for cell in (CELL["kernel_dropped_tcp"], CELL["kernel_dropped_udp"]):
+        for cell in KEPT:
             self.counts[cell] = last[cell]
+        self.counts[CELL["restarts"]] += 1
+        self.counts[CELL["cpu_gone_us"]] += cpu_us
         self._words[1] = self._words[2] = 0
         self.publish()
 
@@ -143,14 +163,20 @@ class Board:
         self.run = time.time_ns() // 1000
         """When this board was made, microseconds since 1970: names the run of `serve` whose counts it holds."""
         size = -(-PAGE_SIZE // 64) * 64
+        beyond = 64 + (workers + 2) * size
         notices = workers * NOTICE_CELLS * 8
-        self._mapping = mmap.mmap(-1, 64 + (workers + 2) * size + notices)
+        self._mapping = mmap.mmap(-1, beyond + notices + 2 * tally.SIZE)
         view = memoryview(self._mapping)
-        served = view[64 + (workers + 2) * size :].cast("Q")
+        served = view[beyond : beyond + notices].cast("Q")
         self.notices = [served[n * NOTICE_CELLS : (n + 1) * NOTICE_CELLS] for n in range(workers)]
         """By worker: how often each notice was served since the start; a worker's death does not take them back."""
         self.unexpected = tables(workers)
         """By worker: check-ins for names that are blocked or out of date, by listed entry; likewise."""
+        labelled = view[beyond + notices :]
+        self.pull_requests = Tally(labelled[: tally.SIZE], 2)
+        """Answers of the partners' interface, by partner and status."""
+        self.rows_withheld = Tally(labelled[tally.SIZE :], 1)
+        """Rows that no partner was given, by reason."""
         self._turn = view[:8].cast("Q")
         pages = [Page(view[64 + n * size : 64 + n * size + PAGE_SIZE]) for n in range(workers + 2)]
         self.workers = pages[:workers]
@@ -174,7 +200,7 @@ class Board:
         """All workers' unexpected check-ins since the start."""
         return sum(table.total for table in self.unexpected)
 
-    def retire(self, worker: int, records: int | None) -> int:
+    def retire(self, worker: int, records: int | None, cpu_us: int = 0) -> int:
         """Add a dead worker's counts to `retired` and clear its page; how many check-ins its death cost.
 
         `records` is how many its journals really hold (None: the published count stands). A check-in that it had
@@ -192,15 +218,22 @@ class Board:
             dead[recorded] = max(dead[recorded], min(records, dead[_TCP] + dead[_UDP] - elsewhere))
         lost = dead[_TCP] + dead[_UDP] - sum(dead[FATE_0 : FATE_0 + len(Fate)])
         dead[FATE_0 + Fate.DROPPED_CRASH] += lost
+        self._bury(page, dead, cpu_us)
+        return lost
+
+    def retire_clerk(self, cpu_us: int = 0) -> None:
+        """The same for the clerk, whose death costs no check-in."""
+        self._bury(self.clerk, list(self.clerk.read()), cpu_us)
+
+    def _bury(self, page: Page, dead: list[int], cpu_us: int) -> None:
         self._turn[0] += 1
         counts = self.retired.counts
         for cell, value in enumerate(dead):
             if cell not in GAUGES:
                 counts[cell] += value
         self.retired.publish()
-        page.reset()
+        page.reset(cpu_us)
         self._turn[0] += 1
-        return lost
 
 
 def cumulative(counts: list[int], first: int) -> list[int]:

@@ -27,13 +27,12 @@ from ipaddress import ip_address
 from typing import Any
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 
 from collector.ground import logs
 from collector.manage.status.concerns import document
 from collector.manage.status.look import Look
 from collector.manage.status.page import HEADERS, status_page
+from collector.manage.text_format import CONTENT_TYPE
 
 FRESH_SECONDS = 1.0
 """A page is made at most this often, however many ask."""
@@ -42,14 +41,16 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def application(
-    registry: CollectorRegistry,
+    exposed: Callable[[], str],
     readiness: Callable[[], dict[str, Any]],
     look: Callable[[], Look],
     token: str,
     *,
     local: bool = False,
 ) -> web.Application:
-    """The management application; `token` empty serves everybody who can reach the address, which is `local` or not."""
+    """The management application: `exposed` is the page of the metrics; `token` empty serves everybody who can reach the
+    address, which is `local` or not.
+    """
     app = web.Application(middlewares=[_guard(token)] if token else [_by_its_own_name] if local else [])
     page = _Fresh(lambda: status_page(look()).encode())
     values = _Fresh(lambda: json.dumps(document(look())).encode() + b"\n")
@@ -62,9 +63,8 @@ def application(
             body=values(), content_type="application/json", headers={"Cache-Control": "no-store"}
         )
 
-    async def metrics(request: web.Request) -> web.Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=exposed().encode(), headers={"Content-Type": CONTENT_TYPE})
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")

@@ -34,14 +34,27 @@ class Access:
 
     def find(self, sha256: str) -> Token | None:
         """The valid token with this hash, of a partner that takes part."""
-        now = time.monotonic()
-        if now - self._looked >= LOOK_SECONDS:
-            self._looked = now
-            self._look()
+        self._look_where_due()
         token = self._tokens.get(sha256)
         if token is None or token.partner not in self.partners or token.state(self._clock_us()) != "valid":
             return None
         return token
+
+    def expiries(self) -> dict[str, float]:
+        """By partner that takes part: when its last valid token expires, seconds since 1970; 0 where it has none."""
+        self._look_where_due()
+        now = self._clock_us()
+        found = dict.fromkeys(sorted(self.partners), 0.0)
+        for token in self._tokens.values():
+            if token.partner in found and token.state(now) == "valid":
+                found[token.partner] = max(found[token.partner], token.expires_us / 1e6)
+        return found
+
+    def _look_where_due(self) -> None:
+        now = time.monotonic()
+        if now - self._looked >= LOOK_SECONDS:
+            self._looked = now
+            self._look()
 
     def _look(self) -> None:
         try:

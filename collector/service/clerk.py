@@ -25,12 +25,15 @@ from collector.ground.errors import ConfigurationError, CorruptError
 from collector.intake.sockets import connections_dropped
 from collector.journal.format import MICROSECONDS_A_DAY
 from collector.manage.app import application
+from collector.manage.circumstances import Circumstances, OrderClock, Snapshot
 from collector.manage.deliveries import Deliveries
-from collector.manage.exposition import OrderClock, Snapshot, registry
+from collector.manage.exposition import Exposition
+from collector.manage.processes import ALIVE_US, Processes
 from collector.manage.pull_counts import PullCounts
 from collector.manage.reach import Reach
 from collector.manage.settings import is_loopback, split_address
 from collector.manage.status.look import Look
+from collector.manage.text_format import encode
 from collector.orders.docket import read_operations
 from collector.orders.rules import Rules
 from collector.service import loader
@@ -49,8 +52,8 @@ ORPHANS_US = 30_000_000
 """How often the clerk looks for readings whose process is gone."""
 DUE_US = 60_000_000
 """How often the clerk counts the domains that are due, beside reloads."""
-ALIVE_US = 5_000_000
-"""A worker that has not ticked for this long does not count as answering."""
+TICK_SECONDS = 1.0
+MB = 1_000_000
 
 
 class Clerk:
@@ -67,6 +70,7 @@ class Clerk:
         self._reader = LogReader(self._audit_dir)
         self._signed_us = 0
         self._orphans_us = 0
+        self.deliveries = Deliveries(board.rows_withheld)
         self._look_at_log(now_us())
         entered = {
             notice_name(entry.facts["operation"], entry.facts["answer"]): entry.facts["until"]
@@ -78,7 +82,6 @@ class Clerk:
         self._day = now_us() // MICROSECONDS_A_DAY
         self._purged_day = -1
         deadline_us = int(settings.intake.head_deadline_seconds * 1e6)
-        self.deliveries = Deliveries()
         self.daily = DailyExport(settings, self.deliveries, log)
         self.sealer = Sealer(settings.data_dir, settings.sensor, installed_us, deadline_us, board, log)
         self._outlook = Outlook(settings, board, installed_us, log)
@@ -172,8 +175,20 @@ class Clerk:
         """Sign what is not signed yet, and know what the entries say."""
         self._audit.sign()
         self._signed_us = now
-        for entry in self._reader.new():
+        entries = list(self._reader.new())
+        for entry in entries:
             self._ledger.take(entry)
+        begun = self._ledger.runs[-1].started.number
+        for entry in entries:
+            if entry.event == "exported":
+                facts = entry.facts
+                self.deliveries.entered(
+                    facts["partner"],
+                    facts["sequence"],
+                    facts["rows"],
+                    entry.time_us / 1e6,
+                    this_run=entry.number > begun,
+                )
 
     def _order_clocks(self) -> list[OrderClock]:
         return [
@@ -188,8 +203,8 @@ class Clerk:
             for order in self.rules.orders_in_force(now_us())
         ]
 
-    def snapshot(self) -> Snapshot:
-        """For a scrape."""
+    def snapshot(self, tokens: Mapping[str, float]) -> Snapshot:
+        """For a scrape; `tokens` as in Snapshot."""
         clocks = self._order_clocks()
         free = os.statvfs(self._settings.data_dir)
         injunctions = [
@@ -200,9 +215,12 @@ class Clerk:
         return Snapshot(
             clocks,
             injunctions,
+            now_us() / 1e6,
             free.f_bavail * free.f_frsize,
+            self._settings.intake.disk_reserve_mb * MB,
             not self._why_not_recording(clocks),
             self._signed_us / 1e6,
+            tokens,
         )
 
     def look(self, pulled: Mapping[str, float]) -> Look:
@@ -269,18 +287,37 @@ async def _live(
     log: Any,
 ) -> int:
     clerk = Clerk(settings, board, installed_us, log)
-    counts = PullCounts()
+    counts = PullCounts(board.pull_requests)
     pulling = Pulling(settings, counts, log)
+    clerk.deliveries.partners = pulling.partners
     stopping = asyncio.Event()
 
     def reload() -> None:
         clerk.reload()
         pulling.reload()
+        clerk.deliveries.partners = pulling.partners
 
+    def tick(due: float) -> None:
+        board.clerk.counts[CELL["loop_lag_us"]] = max(0, int((loop.time() - due) * 1e6))
+        again = loop.time() + TICK_SECONDS
+        loop.call_at(again, tick, again)
+
+    tick(loop.time())
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, reload)
     process.take_signals()
-    metrics = registry(board, clerk.snapshot, clerk.deliveries, clerk.reach, counts)
+    exposition, processes = Exposition(board), Processes(board, lambda: clerk.daily.pid)
+    collectors = (
+        Circumstances(lambda: clerk.snapshot(pulling.expiries())),
+        clerk.deliveries,
+        clerk.reach,
+        counts,
+    )
+
+    def metrics() -> str:
+        families = (family for one in collectors for family in one.collect())
+        return exposition.text() + processes.text() + encode(families)
+
     runner = web.AppRunner(
         application(
             metrics,

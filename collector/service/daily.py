@@ -12,7 +12,6 @@ import time
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from collector.audit.log import read_entries
 from collector.exports.partners import read_partners
 from collector.manage.deliveries import Deliveries
 from collector.service.exporting import is_complete, is_published_from
@@ -33,10 +32,13 @@ class DailyExport:
         self._at = timedelta(hours=hour, minutes=minute)
         self._child: subprocess.Popen[bytes] | None = None
         self._next = 0.0
-        for entry in read_entries(settings.data_dir / "audit"):
-            if entry.event == "exported":
-                deliveries.succeeded([entry.facts["partner"]], entry.time_us / 1e6)
         self._day: date | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process of an export that is at work; 0: none is."""
+        child = self._child
+        return 0 if child is None else child.pid
 
     def look(self, now: datetime) -> None:
         """Start it where it is time, and take in what it said where it has ended."""
@@ -83,7 +85,7 @@ class DailyExport:
         child.stdout.close()
         moment = time.time()
         for day in said:
-            self._deliveries.exported(day, moment)
+            self._deliveries.exported(day)
             for made in day["publications"]:
                 self._log.info(
                     "exported",

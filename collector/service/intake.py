@@ -10,7 +10,7 @@ from typing import Any
 import uvloop
 
 from collector.ground import cage, files, logs, process
-from collector.ground.counters import Board
+from collector.ground.counters import CELL, Board
 from collector.intake.sockets import Listener
 from collector.intake.worker import SETTLE_SECONDS, Worker
 from collector.journal.writer import Journal
@@ -21,7 +21,8 @@ def run(number: int, settings: Settings, listeners: list[Listener], board: Board
     """Take check-ins until SIGTERM; the exit code."""
     process.follow_parent(signal.SIGTERM)
     log = logs.get(f"intake-{number}")
-    _enter_cage(settings, listeners, log)
+    for bar in _enter_cage(settings, listeners, log):
+        board.workers[number].counts[CELL[f"cage_without_{bar}"]] = 1
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     loop.set_exception_handler(logs.report_from_loop)
@@ -62,8 +63,8 @@ def run(number: int, settings: Settings, listeners: list[Listener], board: Board
     return _run(loop, live, log)
 
 
-def _enter_cage(settings: Settings, listeners: list[Listener], log: Any) -> None:
-    """Before the loop and the first thread: a worker writes journals, reads rules, and reaches nothing else.
+def _enter_cage(settings: Settings, listeners: list[Listener], log: Any) -> list[str]:
+    """Before the loop and the first thread: a worker writes journals, reads rules, and reaches nothing else. What is missing.
 
     The supervisor's lock stays open, and locked, until the last of us is gone.
     """
@@ -75,6 +76,7 @@ def _enter_cage(settings: Settings, listeners: list[Listener], log: Any) -> None
     missing = cage.enter(read=[settings.data_dir / "rules"], write=[journal])
     if missing:
         log.warning("cage_incomplete", missing=missing)
+    return missing
 
 
 def _run(loop: asyncio.AbstractEventLoop, live: Callable[[], Coroutine[Any, Any, None]], log: Any) -> int:

@@ -40,6 +40,15 @@ class Pulling:
         self._read_partners()
         self._count_earlier()
 
+    @property
+    def partners(self) -> frozenset[str]:
+        """Those that take part."""
+        return self._access.partners
+
+    def expiries(self) -> dict[str, float]:
+        """By partner: when its last valid token expires, seconds since 1970; 0 where it has none."""
+        return self._access.expiries()
+
     async def look(self) -> None:
         """Start where it is time to; the interface's own chores. Twice a second or so."""
         if self._server is None and self._access.partners and time.monotonic() >= self._next:
@@ -92,7 +101,7 @@ class Pulling:
         if problems:
             self._log.error("partners_refused_old_ones_stay", problems=len(problems))
             return
-        self._access.partners = frozenset(one.name for one in partners)
+        self._access.partners = self._counts.partners = frozenset(one.name for one in partners)
 
     def _certificate(self) -> tuple[Path, Path]:
         folder, pull = self._settings.file.parent, self._settings.pull

@@ -18,6 +18,7 @@ from collector.journal.format import HEADER_SIZE, MICROSECONDS_A_DAY, decode_hea
 from collector.journal.names import JournalName, list_journals
 from collector.orders.rules import Rules
 from collector.segments.catalogue import is_sealed, seal_day
+from collector.segments.scope import rows_outside_order
 from collector.segments.turn import turn
 from collector.segments.write import write_segments
 from collector.service.day_counts import DayCounts
@@ -53,10 +54,14 @@ class Sealer:
     def work(self, now_us: int, *, stopping: bool = False) -> int:
         """Convert every sealed journal and seal every day that is over; how many journals are left."""
         self._counts.note(now_us, stopping=stopping)
-        left = 0
+        left = waiting_us = 0
         for path, name in list_journals(self._journals):
-            if name.last is None or not self._convert(path, name):
+            if name.last is None:
                 left += 1
+            elif not self._convert(path, name):
+                left += 1
+                waiting_us = max(waiting_us, now_us - path.stat().st_mtime_ns // 1000)
+        self._board.clerk.counts[CELL["segments_waiting_us"]] = waiting_us
         self._seal_days(now_us)
         return left
 
@@ -66,10 +71,11 @@ class Sealer:
         try:
             journal = read_journal(path, name.last + 1)
             rules = self._rules(journal.header.rules)
-            rows = 0
+            rows = outside = 0
             for run in journal.runs:
                 written = write_segments(self._data_dir, run.records, run.first, name.stream, rules)
                 rows += sum(segment.rows for segment in written)
+                outside += rows_outside_order(run.records, rules)
                 self.registries.note(run.records, rules)
             self._save_registries()  # before the journal goes: what a death takes is noted again
             if journal.corrupt_blocks or journal.torn_bytes or journal.header_damaged:
@@ -95,6 +101,9 @@ class Sealer:
             self._log.error("segment_not_written", journal=path.name, errno=error.errno)
             return False
         counts[CELL["segments_rows"]] += rows
+        counts[CELL["segments_rows_outside_order"]] += outside
+        if outside:
+            self._log.error("rows_outside_their_order", journal=path.name, rows=outside)
         self._board.clerk.publish()
         return True
 

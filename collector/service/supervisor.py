@@ -206,7 +206,7 @@ class Supervisor:
         for number, child in enumerate(self._children):
             if not child.pid:
                 continue
-            pid, status = os.waitpid(child.pid, os.WNOHANG)
+            pid, status, use = os.wait4(child.pid, os.WNOHANG)
             if not pid:
                 continue
             child.pid = 0
@@ -219,10 +219,13 @@ class Supervisor:
                 exit=os.waitstatus_to_exitcode(status),
                 again_in_seconds=child.pause,
             )
+            cpu_us = int((use.ru_utime + use.ru_stime) * 1e6)
             if number < self._workers:
-                self._bury(number)
+                self._bury(number, cpu_us)
+            else:
+                self._board.retire_clerk(cpu_us)
 
-    def _bury(self, number: int) -> None:
+    def _bury(self, number: int, cpu_us: int = 0) -> None:
         """Recover a dead worker's journals, then move its counts to the retired, with what its death cost."""
         records: int | None = None
         try:
@@ -237,7 +240,7 @@ class Supervisor:
                 for item in recovered
                 if item.set_aside  # the clerk counts those of the others
             )
-        lost = self._board.retire(number, records)
+        lost = self._board.retire(number, records, cpu_us)
         self._log.info("worker_buried", worker=number, dropped_crash=lost)
 
     def _tell_all(self) -> None:

@@ -84,8 +84,11 @@ def test_l32_yesterday_is_published_by_the_running_collector(tmp_path: Path) -> 
         collector.environment = {}
         collector.start()
         wait_for(lambda: manifests(collector, "cert-b"), "no publication", collector)
+        success = "pentrap_export_last_success_timestamp_seconds{partner=%s}"
         wait_for(
-            lambda: b"last_success_timestamp_seconds{" in collector.get("/metrics"), "no metric", collector
+            lambda: all(collector.metrics()[success % name] for name in ("cert-a", "cert-b")),
+            "no metric",
+            collector,
         )
         (one,), (other,) = manifests(collector, "cert-a"), manifests(collector, "cert-b")
         metrics = collector.metrics()
@@ -99,7 +102,7 @@ def test_l32_yesterday_is_published_by_the_running_collector(tmp_path: Path) -> 
     assert rows == {"events": 4, "hosts": 2}
     assert sum(file["rows"] for file in other["files"] if file["dataset"] == "events") < 4
     assert metrics["pentrap_export_rows_total{partner=cert-a}"] == 6
-    assert metrics["pentrap_export_last_success_timestamp_seconds{partner=cert-a}"] > time.time() - 100
+    assert metrics[success % "cert-a"] > time.time() - 100
     assert metrics["pentrap_export_rows_withheld_total{reason=filtered}"] == 0
     assert status.returncode == 0
     assert [day["publications"] for day in map(json.loads, status.stdout.splitlines())] == [[]]

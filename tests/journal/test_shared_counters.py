@@ -17,6 +17,7 @@ from collector.ground.counters import (
     COMMIT_BOUNDS,
     FATE_0,
     GAUGES,
+    KEPT,
     Board,
     bucket_of,
     cumulative,
@@ -122,13 +123,14 @@ def test_a_death_is_counted_out_to_the_unit(fates, tcp_more, udp_more, still_ope
 
 
 def test_retiring_twice_adds_nothing():
-    """A page that was retired holds nothing that could be counted again."""
+    """A page that was retired holds nothing that could be counted again, but for the deaths themselves."""
     board = Board(1)
     board.workers[0].counts[CELL["accepted_tcp"]] = board.workers[0].counts[FATE_0] = 7
     board.workers[0].publish()
     assert board.retire(0, None) == 0
     before = board.total()
     assert board.retire(0, None) == 0
+    before[CELL["restarts"]] += 1
     assert board.total() == before
 
 
@@ -170,10 +172,25 @@ def test_gauges_of_the_dead_are_not_added_up():
     board.retire(0, None)
     left = {name for name in CELLS if board.total()[CELL[name]]}
     kept = {CELLS[cell] for cell in range(len(CELLS)) if cell not in GAUGES}
-    assert left == kept | {
-        "kernel_dropped_tcp",
-        "kernel_dropped_udp",
-    }  # the sockets live on, with their own counts
+    # The sockets live on, with their own counts; the page knows who died in it.
+    assert left == kept | {CELLS[cell] for cell in KEPT}
+    assert board.total()[CELL["restarts"]] == 10
+
+
+def test_a_clerks_death_takes_nothing_back():
+    """`retire_clerk`: what it had counted stays in the sum, its successor counts on; the page notes death and CPU time."""
+    board = Board(1)
+    board.clerk.counts[CELL["segments_rows"]] = 7
+    board.clerk.counts[CELL["kernel_dropped_tcp"]] = 2
+    board.clerk.publish()
+    board.retire_clerk(1_500_000)
+    assert board.total()[CELL["segments_rows"]] == 7
+    board.clerk.counts[CELL["segments_rows"]] += 1  # the successor's, forked with this list
+    board.clerk.publish()
+    found = board.total()
+    assert (found[CELL["segments_rows"]], found[CELL["kernel_dropped_tcp"]]) == (8, 2)
+    page = board.clerk.read()
+    assert (page[CELL["restarts"]], page[CELL["cpu_gone_us"]]) == (1, 1_500_000)
 
 
 def test_journals_of_an_earlier_process_do_not_upset_the_count():

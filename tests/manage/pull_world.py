@@ -20,6 +20,7 @@ from publication_world import Exports
 from collector.audit.log import read_entries
 from collector.exports import tokens
 from collector.ground.clock import now_us
+from collector.ground.counters import Board
 from collector.manage.pull import PullApi
 from collector.manage.pull_access import LOOK_SECONDS, Access
 from collector.manage.pull_counts import PullCounts
@@ -43,7 +44,7 @@ class Interface:
 
     def __init__(self, world: Exports, partners=("cert-a", "cert-b"), limits=UNLIMITED):
         self.world = world
-        self.counts = PullCounts()
+        self.counts = PullCounts(Board(1).pull_requests)
         self.access = Access(world.data, partners)
         self.limits = limits
         self.port = 0

@@ -14,6 +14,7 @@ from publication_world import NOW_US, PARTNER, Exports
 from collector.cli import main
 from collector.exports import sshsig, tokens
 from collector.ground.clock import now_us
+from collector.ground.counters import Board
 from collector.manage.pull import PullApi
 from collector.manage.pull_access import Access
 from collector.manage.pull_counts import PullCounts
@@ -72,7 +73,11 @@ class Served:
         data = self.exports.data
         self._record = PullRecord(data / "audit")
         self._api = PullApi(
-            data, pages(data, self.exports.key_file), Access(data, (PARTNER,)), self._record, PullCounts()
+            data,
+            pages(data, self.exports.key_file),
+            Access(data, (PARTNER,)),
+            self._record,
+            PullCounts(Board(1).pull_requests),
         )
         self.server = self.loop.call(self._make())
         self.port = self.loop.call(self.server.listen("127.0.0.1", port, self.tls))

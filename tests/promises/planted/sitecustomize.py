@@ -273,9 +273,9 @@ def leak_metric_label():
     keep_host()
     from prometheus_client.core import GaugeMetricFamily
 
-    from collector.manage.exposition import Exposition
+    from collector.manage.circumstances import Circumstances
 
-    real = Exposition.collect
+    real = Circumstances.collect
 
     def collect(self):
         yield from real(self)
@@ -283,7 +283,7 @@ def leak_metric_label():
         gauge.add_metric((last().decode("latin-1"),), 1)
         yield gauge
 
-    Exposition.collect = collect
+    Circumstances.collect = collect
 
 
 def leak_readiness():

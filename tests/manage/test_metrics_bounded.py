@@ -20,7 +20,7 @@ UNTOLD = (
 )  # before Linux 6.2: nobody's descriptors but the clerk's
 FOR_EACH_ORDER = 3  # active, ends, return due
 FOR_EACH_OPERATION = 1  # the injunction's end, where it has one
-FOR_EACH_PARTNER = 4  # last success, rows, last pulled, token
+FOR_EACH_PARTNER = 5  # last success, newest publication, rows, last pulled, token
 SEALED = ("SEALED-DOCKET", "SEALED-COURT", "Officer", "evil-one", "reg-a", "andromeda", "127.0", "ptr_")
 
 

@@ -46,6 +46,8 @@ campaigns: setup
 	$(BIN)/python loadtest/changes.py
 	$(BIN)/python loadtest/acts.py
 	$(BIN)/python loadtest/mutation.py
+	$(BIN)/python loadtest/scrape_cost.py
+	$(BIN)/python loadtest/three_in_the_morning.py
 
 bench: setup
 	$(BIN)/python loadtest/bench.py

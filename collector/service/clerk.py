@@ -240,22 +240,25 @@ class Clerk:
 
     def readiness(self) -> dict[str, Any]:
         """For `/readyz`: ready while every worker ticks; recording or why not."""
-        pages = [page.read() for page in self._board.workers]
-        steady = time.monotonic_ns() // 1000
-        answering = sum(steady - page[CELL["alive_us"]] < ALIVE_US for page in pages)
+        answering = self._answering()
         counts = self._board.total()
         why = self._why_not_recording(self._order_clocks())
         return {
             "ready": answering > 0,
-            "workers": {"expected": len(pages), "answering": answering},
+            "workers": {"expected": len(self._board.workers), "answering": answering},
             "recording": not why,
             "not_recording_because": why,
             "changed_files_refused": bool(counts[CELL["reload_refused"]]),
         }
 
+    def _answering(self) -> int:
+        """How many workers tick."""
+        steady = time.monotonic_ns() // 1000
+        return sum(steady - page.read()[CELL["alive_us"]] < ALIVE_US for page in self._board.workers)
+
     def _why_not_recording(self, clocks: list[OrderClock]) -> list[str]:
         counts = self._board.total()
-        reasons = []
+        reasons = [] if self._answering() else ["no worker answers"]
         if not any(clock.active for clock in clocks):
             reasons.append("no order in force")
         if counts[CELL["clock_unsure"]]:

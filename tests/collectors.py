@@ -226,10 +226,8 @@ class Collector:
 
     def kill_child(self, name: str) -> None:
         """SIGKILL to "intake-N" or "clerk", who are forked in this order."""
-        children = self.pids()
-        workers = len(children) - 2
-        number = workers if name == "clerk" else int(name.rpartition("-")[2])
-        os.kill(sorted(pid for role, pid in children.items() if role != "supervisor")[number], signal.SIGKILL)
+        children = [pid for role, pid in self.pids().items() if role != "supervisor"]
+        os.kill(children[-1 if name == "clerk" else int(name.rpartition("-")[2])], signal.SIGKILL)
 
     def reload(self) -> None:
         """SIGHUP."""

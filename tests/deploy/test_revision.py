@@ -74,10 +74,9 @@ import collector
 from collector.cli import release
 assert collector.__file__.startswith(__import__("os").getcwd()), collector.__file__
 print(release())
-from prometheus_client.exposition import generate_latest
-from collector.ground.counters import Board
-from collector.manage.exposition import Snapshot, registry
-print(generate_latest(registry(Board(1), lambda: Snapshot([], [], 0, False, 0.0))).decode())
+from collector.manage.circumstances import Circumstances, Snapshot
+from collector.manage.text_format import encode
+print(encode(Circumstances(lambda: Snapshot([], [], 0.0, 0, 0, False, 0.0, {})).collect()))
 """
 
 

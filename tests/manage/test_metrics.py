@@ -38,7 +38,7 @@ CONTRACT = {
     "pentrap_pull_requests": ("counter", {"partner", "code"}),
     "pentrap_disk_free_bytes": ("gauge", set()),
     "pentrap_event_loop_lag_seconds": ("gauge", set()),
-    "pentrap_build_info": ("gauge", {"version"}),
+    "pentrap_build_info": ("gauge", {"version", "revision"}),
     "pentrap_recording": ("gauge", set()),
     "process_cpu_seconds": ("counter", set()),
     "process_resident_memory_bytes": ("gauge", set()),

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -32,11 +33,17 @@ blocked.org,citadel,block,reg-b,,
 )
 
 
+PORTS = (22_000, 32_768)
+"""Beyond those of load tests, below ip_local_port_range."""
+
+
 def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    """A port that nobody had a moment ago."""
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """A port that nobody has. It is below those that the kernel hands out: no client's connection takes it before it is bound."""
+    while True:
+        port = random.SystemRandom().randrange(*PORTS)
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET6, kind) as sock:
+            sock.bind(("::", port))  # both families
+            return port
 
 
 def write_operation(

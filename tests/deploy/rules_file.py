@@ -10,8 +10,6 @@ FOLDER = ROOT / "deploy" / "prometheus"
 RULES = FOLDER / "rules" / "pentrap.yml"
 CASES = sorted((FOLDER / "tests").glob("*.yml"))
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "pentrap.json"
-NOT_YET = {"pentrap_registry_last_reached_timestamp_seconds"}
-"""Metrics that a rule names and this release does not serve."""
 
 
 def alerts() -> dict[str, dict]:

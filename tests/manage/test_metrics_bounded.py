@@ -13,15 +13,17 @@ from datetime import UTC, datetime, timedelta
 
 from collectors import PENTRAP, Collector, exchange, get, write_operation
 
-FIXED = 83  # the equation, histograms, journal, disk, clock …; the supervisor's CPU, memory and descriptors; an export's memory
+FIXED = 84  # the equation, histograms, journal, disk, clock …; the supervisor's CPU, memory and descriptors; an export's memory
 FOR_EACH_WORKER = 5  # up, restarts, CPU, memory, descriptors; the clerk's likewise
 UNTOLD = (
     0 if os.stat("/proc/self/fd").st_size else 1
 )  # before Linux 6.2: nobody's descriptors but the clerk's
 FOR_EACH_ORDER = 3  # active, ends, return due
 FOR_EACH_OPERATION = 1  # the injunction's end, where it has one
+REGISTRIES = 2  # of tests/collectors.py's schedule, with something to be reached
+FOR_EACH_REGISTRY = 2  # last reached, domains
 FOR_EACH_PARTNER = 5  # last success, newest publication, rows, last pulled, token
-SEALED = ("SEALED-DOCKET", "SEALED-COURT", "Officer", "evil-one", "reg-a", "andromeda", "127.0", "ptr_")
+SEALED = ("SEALED-DOCKET", "SEALED-COURT", "Officer", "evil-one", "andromeda", "127.0", "ptr_")
 
 
 def partners(count: int) -> str:
@@ -68,6 +70,7 @@ def expected(count_orders: int, count_partners: int, workers: int = 2) -> int:
         - UNTOLD * (workers + 1)
         + FOR_EACH_ORDER * count_orders
         + FOR_EACH_OPERATION
+        + FOR_EACH_REGISTRY * REGISTRIES
         + FOR_EACH_PARTNER * count_partners
     )
 

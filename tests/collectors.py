@@ -38,7 +38,7 @@ PORTS = (22_000, 32_768)
 
 
 def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    """A port that nobody has. It is below those that the kernel hands out: no client's connection takes it before it is bound."""
+    """A port that nobody has, below those that the kernel hands out: no client's connection takes it meanwhile."""
     while True:
         port = random.SystemRandom().randrange(*PORTS)
         with contextlib.suppress(OSError), socket.socket(socket.AF_INET6, kind) as sock:

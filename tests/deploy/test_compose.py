@@ -80,9 +80,6 @@ def test_grafana_finds_its_source_and_its_dashboards() -> None:
     assert mounted["/etc/grafana/provisioning"] == "./grafana/provisioning"
 
 
-@pytest.mark.skipif(
-    not (DEPLOY / "prometheus/prometheus.yml").exists(), reason="prometheus.yml is not there yet"
-)
 def test_prometheus_reaches_the_collector_by_the_name_that_its_own_file_uses() -> None:
     """Each target is a name that compose maps to loopback, at the production settings' port; its token is mounted."""
     job = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text())["scrape_configs"][0]

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 import collector
+from collector.cli.stdout import READER_GONE, forget_stdout
 from collector.ground.errors import BusyError, ConfigurationError, CorruptError
 
 VERBS = {
@@ -81,6 +82,10 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser(called or tuple(VERBS)).parse_args(words)
     try:
         code: int = chosen.run(chosen)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        forget_stdout()
+        return READER_GONE
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         count = len(error.problems)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from collector.cli.asking import add_actor, add_day, add_reason
 from collector.cli.progress import Bar
 from collector.cli.signals import Cut, Guard
+from collector.cli.stdout import forget_stdout
 from collector.ground.errors import ConfigurationError, PentrapError, Problem
 from collector.service import acts
 from collector.service import settings as service_settings
@@ -46,7 +47,7 @@ def arguments(verb: argparse.ArgumentParser) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """0 where the day could be told, whatever it tells; 1 where its rows are deleted or cannot be read."""
-    from collector.cli import coverage_output, reading_output  # noqa: PLC0415 - `serve` must not load Arrow
+    from collector.cli import coverage_output  # noqa: PLC0415 - `serve` must not load Arrow
     from collector.service.coverage import coverage  # noqa: PLC0415 - likewise
 
     settings = service_settings.load(chosen.config)
@@ -74,7 +75,7 @@ def run(chosen: argparse.Namespace) -> int:
                 raise
             return 128 + guard.raised
         except BrokenPipeError:
-            reading_output.forget_stdout()
+            forget_stdout()
         except PentrapError as error:
             if isinstance(error, ConfigurationError):
                 raise

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -41,11 +40,6 @@ def show(answer: Answer, form: Form) -> int:
     count = len(shown) + sum(1 for _ in rows)
     print(_footing(count, len(shown), len(answer.columns), hidden), flush=True)
     return count
-
-
-def forget_stdout() -> None:
-    """After the reader of our output has gone: nothing more is written, not at exit either."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), sys.stdout.fileno())
 
 
 def _csv(answer: Answer) -> int:

@@ -10,6 +10,7 @@ from collector.audit.ledger import Ledger
 from collector.cli import reading_output
 from collector.cli.reading_prompt import Prompt
 from collector.cli.signals import Cut, Guard
+from collector.cli.stdout import forget_stdout
 from collector.custody.known_orders import KnownOrder, known_orders
 from collector.custody.views import OrderSession, StatementError
 from collector.ground.clock import now_us
@@ -54,7 +55,7 @@ def read(chosen: argparse.Namespace) -> int:
             except Cut as cut:
                 return 128 + cut.number
             except BrokenPipeError:
-                reading_output.forget_stdout()
+                forget_stdout()
                 return 0
             finally:
                 guard.off()

@@ -50,6 +50,16 @@ def test_check_explains_a_mistake_as_a_careful_clerk_would(tmp_path: Path) -> No
     assert not made.data.exists()
 
 
+def test_a_reader_that_goes_ends_a_command_quietly(tmp_path: Path) -> None:
+    """`| head`: no traceback, and the exit code of a program that SIGPIPE ended: what it would have been is not known."""
+    made = Collector(tmp_path)
+    made.write_config()
+    write_operation(tmp_path / "operations")
+    line = f"{PENTRAP} check --config {made.config} | true; echo ${{PIPESTATUS[0]}}"
+    told = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30, check=False)
+    assert (told.stdout, told.stderr) == ("141\n", "")
+
+
 def test_check_says_what_would_be_in_force(tmp_path: Path) -> None:
     """Good files: exit 0, the orders and domains named."""
     made = Collector(tmp_path)

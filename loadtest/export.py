@@ -195,7 +195,9 @@ def bare(folder: Path, work: Path, formats: tuple[str, ...]) -> dict[str, Any]:
             count = write_addresses(texts, list(flags), known, path)
         engine.view("addresses", [path], EVENTS)
         began = time.monotonic()
-        engine.stage("ordered", [query.in_order(query.of_order("avalanche-1", window, len(flags)))])
+        engine.stage("joined", [query.of_order("avalanche-1", window, len(flags))])
+        engine.stage("ordered", [query.in_order("SELECT * FROM joined")])
+        engine.drop("joined")
         firsts = range(0, count, HOSTS_AT_ONCE)
         engine.stage("hosts", [query.hosts("ordered", n, n + HOSTS_AT_ONCE - 1, len(flags)) for n in firsts])
         if "ocsf-parquet" in formats:

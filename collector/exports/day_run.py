@@ -73,10 +73,17 @@ class DayRun:
         return made
 
     def _stage(self, order: str, owed: Sequence[Due]) -> None:
-        """Sort the order's rows once for all its partners, and count its hosts once."""
+        """Sort the order's rows once for all its partners, and count its hosts once.
+
+        Joined and sorted one after the other: at once, two million addresses and the sort do not fit into 512 MB (DuckDB 2.0 gives
+        up after 25 s), and one thread, with which they do, takes 142 s for 20 million rows instead of 83.
+        """
         engine, flags = self._engine, len(self.flags)
-        rows = query.of_order(order, self._windows[order], flags, leave_out=self._leave_out)
-        engine.stage("ordered", [query.in_order(rows)])
+        engine.stage(
+            "joined", [query.of_order(order, self._windows[order], flags, leave_out=self._leave_out)]
+        )
+        engine.stage("ordered", [query.in_order("SELECT * FROM joined")])
+        engine.drop("joined")
         if any("hosts" in one.entitlement.datasets for one in owed):
             firsts = range(0, max(1, self._addresses), HOSTS_AT_ONCE)
             pieces = [query.hosts("ordered", first, first + HOSTS_AT_ONCE - 1, flags) for first in firsts]

@@ -33,6 +33,22 @@ def test_rows_come_in_the_order_in_which_they_are_stored(engine, tmp_path):
     assert engine.rows("SELECT current_setting('threads')")[0][0] >= 2
 
 
+def test_few_rows_at_a_files_end_are_not_kept_back(engine):
+    """Files of two whole chunks and a short one, read by a list of texts that DuckDB would make a join of."""
+    rows = 2 * 2048 + 60
+    engine.stage(
+        "pieces",
+        [
+            f"SELECT i AS place, 'family-' || (i % 5) AS text FROM range({n * rows}, {(n + 1) * rows}) r(i) ORDER BY i"
+            for n in range(4)
+        ],
+    )
+    listed = ", ".join(f"'family-{number}'" for number in range(5))
+    batches = engine.stream(f"SELECT place FROM pieces WHERE text IN ({listed})")
+    places = np.concatenate([batch.column(0).to_numpy() for batch in batches])
+    assert (places == np.arange(4 * rows)).all()
+
+
 def test_what_does_not_fit_is_spilled_and_comes_back_sorted(engine, tmp_path):
     """A sort of some 250 MB in 128 MB of memory."""
     engine.stage(

@@ -179,6 +179,7 @@ def bare(folder: Path, work: Path, formats: tuple[str, ...]) -> dict[str, Any]:
     from collector.exports.engine import Engine
     from collector.exports.enrich import enrichment
     from collector.exports.equation import flags_of, predicates
+    from collector.exports.relations import distinct_addresses
     from collector.segments.catalogue import segments_of
     from collector.segments.table import EVENTS
 
@@ -191,7 +192,7 @@ def bare(folder: Path, work: Path, formats: tuple[str, ...]) -> dict[str, Any]:
         engine.view("events", [segment.path(folder) for segment in segments_of(folder, DAY)], EVENTS)
         path = work / "addresses.parquet"
         with enrichment(folder / "asn.mmdb", folder / "geo.mmdb", []) as known:
-            texts = (batch.column(0) for batch in engine.stream(query.distinct_addresses(), in_order=False))
+            texts = distinct_addresses(engine, folder, segments_of(folder, DAY))
             count = write_addresses(texts, list(flags), known, path)
         engine.view("addresses", [path], EVENTS)
         began = time.monotonic()

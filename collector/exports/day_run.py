@@ -75,8 +75,8 @@ class DayRun:
     def _stage(self, order: str, owed: Sequence[Due]) -> None:
         """Sort the order's rows once for all its partners, and count its hosts once.
 
-        Joined and sorted one after the other: at once, two million addresses and the sort do not fit into 512 MB (DuckDB 2.0 gives
-        up after 25 s), and one thread, with which they do, takes 142 s for 20 million rows instead of 83.
+        Joined and sorted one after the other: at once, two million addresses and the sort do not fit into 512 MB (DuckDB 2.0
+        gives up after 25 s), and one thread, with which they do, takes 142 s for 20 million rows instead of 83.
         """
         engine, flags = self._engine, len(self.flags)
         engine.stage(

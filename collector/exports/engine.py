@@ -141,9 +141,9 @@ class Engine:
         """The answer of a statement as it comes. Raises EngineError.
 
         `in_order`: in the order in which its rows are stored. DuckDB 2.0 does not keep it by itself, whatever
-        `preserve_insertion_order` says: several threads hand on what they filter as it gets ready, so there is one; and IN of five
-        texts or more becomes a join, which keeps a chunk of fewer than 64 rows back behind later ones, so it stays a
-        comparison. The one costs nothing, as the partners' writers are what takes time; the other 0.15 us a row for 120 texts.
+        `preserve_insertion_order` says: several threads hand on what they filter as it gets ready, so there is one; and IN of
+        five texts or more becomes a join, which keeps a chunk of fewer than 64 rows back behind later ones, so it stays a
+        comparison. The one costs nothing, as the partners' writers are what takes time; the other 0.15 us a row of 120 texts.
         """
         if in_order:
             self.run("SET threads = 1")

@@ -39,9 +39,9 @@ class Window(NamedTuple):
     ends_us: int
 
 
-def distinct_addresses() -> str:
-    """Every source address of the day, once."""
-    return "SELECT DISTINCT src_ip FROM events"
+def distinct_addresses(relation: str) -> str:
+    """Every source address of a relation, once."""
+    return f"SELECT DISTINCT src_ip FROM {relation}"
 
 
 def of_order(

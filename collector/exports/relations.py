@@ -5,8 +5,10 @@ addresses    its distinct source addresses, enriched (`addresses`)
 withdrawn    stream and record of the rows that were found wrong (`withdrawn`)
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import pyarrow as pa
 
 from collector.exports import query
 from collector.exports.addresses import write_addresses
@@ -14,7 +16,11 @@ from collector.exports.engine import Engine
 from collector.exports.enrich import Enrichment
 from collector.exports.source import DaySource
 from collector.exports.withdrawn import KEYS, list_path
+from collector.segments.segment import Segment
 from collector.segments.table import EVENTS
+
+ROWS_AT_ONCE = 1 << 24
+"""Of which distinct addresses are sought at once: of 144 million DuckDB 2.0 cannot tell two million in 512 MB, of 20 it can."""
 
 
 def name_relations(
@@ -27,9 +33,28 @@ def name_relations(
     """Name them; how many addresses there are. `within_<n>` of an address belongs to `networks[n]`. Raises EngineError."""
     engine.view("events", [segment.path(data_dir) for segment in source.segments], EVENTS)
     path = engine.folder / "addresses.parquet"
-    texts = (batch.column(0) for batch in engine.stream(query.distinct_addresses(), in_order=False))
-    count = write_addresses(texts, networks, enrichment, path)
+    count = write_addresses(distinct_addresses(engine, data_dir, source.segments), networks, enrichment, path)
     engine.view("addresses", [path], EVENTS)
     lists = {one.sha256: list_path(data_dir, source.day, one.sha256) for one in source.withdrawn}
     engine.view("withdrawn", list(lists.values()), KEYS)
     return count
+
+
+def distinct_addresses(engine: Engine, data_dir: Path, segments: Sequence[Segment]) -> Iterator[pa.Array]:
+    """Every source address of some segments, once: of so many at once, then of what these had. Raises EngineError."""
+    if not segments:
+        return
+    pieces: list[list[Path]] = []
+    left = 0
+    for segment in segments:
+        if segment.rows > left:
+            pieces.append([])
+            left = ROWS_AT_ONCE
+        pieces[-1].append(segment.path(data_dir))
+        left -= segment.rows
+    for number, paths in enumerate(pieces):
+        engine.name(f"piece_{number}", paths)
+    engine.stage("seen", [query.distinct_addresses(f"piece_{number}") for number in range(len(pieces))])
+    for batch in engine.stream(query.distinct_addresses("seen"), in_order=False):
+        yield batch.column(0)
+    engine.drop("seen")

@@ -24,6 +24,7 @@ from publication_world import SENSOR
 from segment_world import NOON_US, pack, record_strategy, subjects_by_operation
 
 from collector.custody.quarantine import destroy, release, set_aside
+from collector.exports import relations
 from collector.exports.enrich import Enrichment, Span
 from collector.exports.means import ExportError
 from collector.exports.publication import publications
@@ -155,11 +156,14 @@ def test_running_twice_publishes_once(rules, tmp_path):
     assert {path: path.read_bytes() for path in world.tree.rglob("*") if path.is_file()} == before
 
 
-def test_the_same_day_gives_the_same_files(rules, tmp_path):
-    """Two data directories with the same segments, whatever the engine's threads and the turn of partners: the same bytes."""
+def test_the_same_day_gives_the_same_files(rules, tmp_path, monkeypatch):
+    """Two data directories with the same segments, whatever the engine's memory, pieces and the turn of partners: the same
+    bytes.
+    """
     records = some_records(rules, 3000)
     found = []
-    for name, turn, memory in (("a", 1, 128), ("b", -1, 300)):
+    for name, turn, memory, at_once in (("a", 1, 128, 1 << 24), ("b", -1, 300, 1000)):
+        monkeypatch.setattr(relations, "ROWS_AT_ONCE", at_once)
         world = Day(tmp_path / name, rules, ENRICHED)
         world.record(records[:1000])
         world.record(records[1000:])

@@ -74,6 +74,16 @@ class Site(NamedTuple):
         for number in range(count):
             exchange(self.collector.port, get(), source=f"127.1.{number // 250}.{number % 250 + 1}")
 
+    def signed(self) -> None:
+        """Wait until the checkpoint (C2SP tlog-checkpoint: its second line is the size) covers the whole log."""
+        audit = self.collector.data / "audit"
+        for _ in range(300):
+            entries = len((audit / "log.jsonl").read_bytes().splitlines())
+            if int((audit / "checkpoint").read_text().splitlines()[1]) == entries:
+                return
+            threading.Event().wait(0.1)
+        raise AssertionError(f"not all of {entries} entries are signed")
+
     def sealed(self, count: int) -> None:
         """Wait until this many rows are in Parquet."""
         for _ in range(300):
@@ -123,6 +133,7 @@ def lost(tmp_path_factory) -> Site:
         site.check_in(3)
         site.export()
         assert site.pull("partner").returncode == 0
+        site.signed()
         shutil.copy(collector.data / "audit/checkpoint", folder / "later-checkpoint")
         collector.kill()
     shutil.rmtree(collector.data)

@@ -30,7 +30,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The long runs, about two hours in all; results go to loadtest/results/. Some want root (tmpfs, strace, loop mounts).
+# The long runs, a day in all, most of it the exports; results go to loadtest/results/. Some want root (tmpfs, strace, loop mounts).
 campaigns: setup
 	$(BIN)/python loadtest/replay.py
 	$(BIN)/python loadtest/roundtrip.py --count 200000 --rate 3000

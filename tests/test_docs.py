@@ -89,6 +89,20 @@ def test_links_between_documents_lead_somewhere() -> None:
             assert (page.parent / target).exists(), (page.name, target)
 
 
+def test_every_load_test_and_result_is_accounted_for() -> None:
+    """Each program of loadtest/ has its row; each name of a result in ARCHITECTURE's table of figures is a committed file's."""
+    text = (ROOT / "loadtest/README.md").read_text()
+    programs = {path.name for path in (ROOT / "loadtest").glob("*.py") if "argparse" in path.read_text()}
+    assert {name for name in programs if f"loadtest/{name}" not in text} == set()
+    measured = (ROOT / "ARCHITECTURE.md").read_text().partition("## Measured")[2].partition("\n## ")[0]
+    results = {path.stem for path in (ROOT / "loadtest/results").iterdir()}
+    named = re.findall(r"\| ([^|]*) \|\n", measured)[2:]
+    for cell in named:
+        names = re.findall(r"\b[a-z]+(?:-[a-z0-9]+)*\*?", cell.replace("tests/promises", ""))
+        found = [name for name in names if any(result.startswith(name.rstrip("*")) for result in results)]
+        assert found or "make bench" in cell or "by hand" in cell, cell
+
+
 def test_the_tuning_pages_settings_exist() -> None:
     """What deploy/TUNING.md calls a setting is one of pentrap.toml."""
     text = (ROOT / "deploy/TUNING.md").read_text().partition("## Intake")[2]

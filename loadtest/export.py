@@ -179,7 +179,7 @@ def bare(folder: Path, work: Path, formats: tuple[str, ...]) -> dict[str, Any]:
     from collector.exports.engine import Engine
     from collector.exports.enrich import enrichment
     from collector.exports.equation import flags_of, predicates
-    from collector.exports.relations import distinct_addresses
+    from collector.exports.relations import distinct_addresses, stage_in_order
     from collector.segments.catalogue import segments_of
     from collector.segments.table import EVENTS
 
@@ -197,12 +197,12 @@ def bare(folder: Path, work: Path, formats: tuple[str, ...]) -> dict[str, Any]:
         engine.view("addresses", [path], EVENTS)
         began = time.monotonic()
         engine.stage("joined", [query.of_order("avalanche-1", window, len(flags))])
-        engine.stage("ordered", [query.in_order("SELECT * FROM joined")])
+        stage_in_order(engine, "ordered", "joined")
         engine.drop("joined")
         firsts = range(0, count, HOSTS_AT_ONCE)
         engine.stage("hosts", [query.hosts("ordered", n, n + HOSTS_AT_ONCE - 1, len(flags)) for n in firsts])
         if "ocsf-parquet" in formats:
-            engine.stage("by_time", [query.in_order("SELECT * FROM ordered", query.IN_TIME)])
+            stage_in_order(engine, "by_time", "ordered", query.IN_TIME)
         for one in entitlements:
             given, _ = predicates(one, flags)
             for relation, dataset in (("ordered", "events"), ("hosts", "hosts")):

@@ -15,7 +15,7 @@ from collector.exports.kinds import Labels, Made, WrittenFile
 from collector.exports.manifest import Contents, File
 from collector.exports.means import Means, Progress, is_held
 from collector.exports.publication import publications, publish, stage
-from collector.exports.relations import name_relations
+from collector.exports.relations import name_relations, stage_in_order
 from collector.exports.source import DaySource, Due, records_of
 from collector.exports.withdrawn import KEYS, list_path
 from collector.exports.writing import readings, readings_back, write_files
@@ -82,14 +82,14 @@ class DayRun:
         engine.stage(
             "joined", [query.of_order(order, self._windows[order], flags, leave_out=self._leave_out)]
         )
-        engine.stage("ordered", [query.in_order("SELECT * FROM joined")])
+        stage_in_order(engine, "ordered", "joined")
         engine.drop("joined")
         if any("hosts" in one.entitlement.datasets for one in owed):
             firsts = range(0, max(1, self._addresses), HOSTS_AT_ONCE)
             pieces = [query.hosts("ordered", first, first + HOSTS_AT_ONCE - 1, flags) for first in firsts]
             engine.stage("hosts", pieces)
         if any("ocsf-parquet" in one.entitlement.formats for one in owed):
-            engine.stage("by_time", [query.in_order("SELECT * FROM ordered", query.IN_TIME)])
+            stage_in_order(engine, "by_time", "ordered", query.IN_TIME)
 
     def _publish(self, one: Due, counted: Counted) -> Made:
         means, entitlement = self._means, one.entitlement
@@ -136,7 +136,7 @@ class DayRun:
             engine.drop(name)
         engine.stage("given_wrong", [query.keys_of(rows)])
         back = query.of_order(entitlement.order, None, len(self.flags), only="given_wrong")
-        engine.stage("taken_back", [query.in_order(back)])
+        engine.stage("taken_back", [query.in_order(f"({back})")])
         return tuple(sorted(losing))
 
     def _contents(

@@ -20,9 +20,6 @@ from collector.orders.instants import ALWAYS_US, NEVER_US, to_text
 from collector.segments.table import EVENTS
 
 KNOWN_OF_ADDRESS = ("src_asn", "src_geo", "mark")
-IN_ORDER = "place, timestamp, stream, record"
-"""Exports are sorted by src_ip's network order, then time; a record's number makes the order total."""
-IN_TIME = "timestamp, stream, record"
 EVENT_ID = "stream || '-' || record"
 """What names a row in the reports and in OCSF."""
 _US = "epoch_us({})"
@@ -118,9 +115,29 @@ def about_address_in_records(
     )
 
 
-def in_order(statement: str, by: str = IN_ORDER) -> str:
-    """The rows of a statement, sorted."""
-    return f"SELECT * FROM ({statement}) ORDER BY {by}"
+class Order(NamedTuple):
+    """How rows are sorted, and a whole number that rises with it, by which a sort can be cut into pieces."""
+
+    by: str
+    grain: str
+
+
+IN_PLACE = Order("place, timestamp, stream, record", "place // 64")
+"""Exports are sorted by src_ip's network order, then time; a record's number makes the order total."""
+IN_TIME = Order("timestamp, stream, record", "epoch_us(timestamp) // 60000000")
+
+
+def grains(relation: str, order: Order) -> str:
+    """How many rows have each number of the order's grain, from the first."""
+    return f"SELECT {order.grain} AS grain, count(*) FROM {relation} GROUP BY grain ORDER BY grain"
+
+
+def in_order(
+    relation: str, order: Order = IN_PLACE, first: int | None = None, last: int | None = None
+) -> str:
+    """The rows of a relation, sorted; those from one number of the grain to another."""
+    piece = "" if first is None else f" WHERE {order.grain} BETWEEN {first} AND {last}"
+    return f"SELECT * FROM {relation}{piece} ORDER BY {order.by}"
 
 
 def hosts(ordered: str, first_place: int, last_place: int, flags: int) -> str:

@@ -1,4 +1,4 @@
-"""The day's distinct addresses, found piece by piece."""
+"""What is done piece by piece, however large the day: finding distinct addresses, and sorting."""
 
 from datetime import date
 
@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from collector.exports import relations
+from collector.exports import query, relations
 from collector.exports.engine import Engine
 from collector.segments.segment import Segment
 
@@ -34,3 +34,25 @@ def test_every_address_is_found_once_however_many_rows_are_looked_at_at_once(
             for text in texts.to_pylist()
         ]
     assert sorted(found) == sorted(f"192.0.2.{n}" for n in range(5 * count + 5 if count else 0))
+
+
+@pytest.mark.parametrize("order", [query.IN_PLACE, query.IN_TIME])
+@pytest.mark.parametrize(
+    ("rows", "at_once"), [(0, 10), (1, 10), (5000, 1), (5000, 300), (5000, 5000), (5000, 10_000)]
+)
+def test_sorted_in_pieces_is_sorted(tmp_path, monkeypatch, order, rows, at_once):
+    """Every row once, each after the one before, whether one grain is a piece, several are, or all."""
+    monkeypatch.setattr(relations, "ROWS_AT_ONCE", at_once)
+    made = (
+        "SELECT hash(i) % 1000 AS place, make_timestamptz((hash(i + 7) % 90 * 60000000)::BIGINT) AS timestamp,"
+        f" 's' AS stream, i AS record FROM range({rows}) r(i)"
+    )
+    with Engine(tmp_path, 128, 1) as engine:
+        engine.stage("rows", [made])
+        relations.stage_in_order(engine, "sorted", "rows", order)
+        found = engine.rows(f"SELECT {order.by} FROM sorted")
+        again = engine.rows(f"SELECT {order.by} FROM rows ORDER BY {order.by}")
+        files = len(list(tmp_path.glob("sorted-*.parquet")))
+    assert found == again
+    assert len(found) == rows
+    assert (files > 1) == (rows > at_once)

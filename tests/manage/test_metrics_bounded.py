@@ -127,7 +127,10 @@ def test_the_count_of_series_is_what_the_configuration_says(tmp_path) -> None:
     with made.start():
         exchange(made.port, get())
         until(
-            lambda: sum('process="intake-' in one for one in series(made)) == 2 * (FOR_EACH_WORKER - UNTOLD)
+            lambda: (
+                sum('process="intake-' in one for one in series(made)) == 2 * (FOR_EACH_WORKER - UNTOLD)
+                and sum("pentrap_registry_" in one for one in series(made)) == FOR_EACH_REGISTRY * REGISTRIES
+            )
         )
         first = series(made)
         assert len(first) == expected(1, 1)

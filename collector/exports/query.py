@@ -2,7 +2,8 @@
 
     events       a day's segments, in the columns of `segments.table.EVENTS`
     addresses    one row per distinct src_ip (`addresses`): place, src_asn, src_geo, mark, within_<n>
-    <ordered>    `of_order`: one order's rows with what is known of their addresses
+    <joined>     `of_order`: one order's rows with what is known of their addresses
+    <ordered>    `in_order`: the same, sorted
     <hosts>      `hosts`: one row per host
 
 Which files stand behind a name, and which engine reads them, is not known here, so that the same statement can run over several
@@ -132,12 +133,10 @@ def grains(relation: str, order: Order) -> str:
     return f"SELECT {order.grain} AS grain, count(*) FROM {relation} GROUP BY grain ORDER BY grain"
 
 
-def in_order(
-    relation: str, order: Order = IN_PLACE, first: int | None = None, last: int | None = None
-) -> str:
-    """The rows of a relation, sorted; those from one number of the grain to another."""
-    piece = "" if first is None else f" WHERE {order.grain} BETWEEN {first} AND {last}"
-    return f"SELECT * FROM {relation}{piece} ORDER BY {order.by}"
+def in_order(relation: str, order: Order = IN_PLACE, piece: tuple[int, int] | None = None) -> str:
+    """The rows of a relation, sorted; of a piece those from its first number of the grain to its last."""
+    of_piece = f" WHERE {order.grain} BETWEEN {piece[0]} AND {piece[1]}" if piece else ""
+    return f"SELECT * FROM {relation}{of_piece} ORDER BY {order.by}"
 
 
 def hosts(ordered: str, first_place: int, last_place: int, flags: int) -> str:

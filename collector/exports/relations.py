@@ -3,6 +3,9 @@
 events       the day's segments
 addresses    its distinct source addresses, enriched (`addresses`)
 withdrawn    stream and record of the rows that were found wrong (`withdrawn`)
+
+And what is done with them in pieces, so that memory is that of a piece, whatever the day's size: `distinct_addresses`,
+`stage_in_order`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -71,7 +74,5 @@ def stage_in_order(engine: Engine, name: str, relation: str, order: query.Order 
             left = ROWS_AT_ONCE
         pieces[-1] = (pieces[-1][0], grain)
         left -= count
-    if len(pieces) < 2:
-        engine.stage(name, [query.in_order(relation, order)])
-    else:
-        engine.stage(name, [query.in_order(relation, order, first, last) for first, last in pieces])
+    statements = [query.in_order(relation, order, piece) for piece in pieces]
+    engine.stage(name, statements or [query.in_order(relation, order)])

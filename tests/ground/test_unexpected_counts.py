@@ -1,11 +1,9 @@
 """The table of unexpected check-ins: exact beside a plain model, whoever is killed when; bounded, and made of numbers only."""
 
-import contextlib
-import os
-import signal
 import time
 from collections import Counter
 
+from forked import killed_in_the_end
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -133,22 +131,6 @@ def test_l10_the_table_of_unexpected_ones_has_room_for_numbers_only():
     assert raw[3] == 0
     for at in range(4, len(raw), 4):
         assert all(number == 0 or number >> DAY_BITS == DAY for number in raw[at + 2 : at + 4])
-
-
-@contextlib.contextmanager
-def killed_in_the_end(work):
-    """A forked process that does `work` without end, until SIGKILL."""
-    child = os.fork()
-    if not child:
-        try:
-            work()
-        finally:
-            os._exit(1)
-    try:
-        yield
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
 
 
 def test_a_worker_that_is_killed_while_it_counts_leaves_true_numbers():

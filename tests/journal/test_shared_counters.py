@@ -1,12 +1,10 @@
 """The shared counters: a reader sees whole publications only, whoever dies when, and a death is counted out to the unit."""
 
-import contextlib
-import os
-import signal
 import time
 from functools import partial
 
 import pytest
+from forked import killed_in_the_end
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,22 +22,6 @@ from collector.ground.counters import (
 )
 
 DEATHS = 150
-
-
-@contextlib.contextmanager
-def killed_in_the_end(work):
-    """A forked process that does `work` without end, until SIGKILL."""
-    child = os.fork()
-    if not child:
-        try:
-            work()
-        finally:
-            os._exit(1)
-    try:
-        yield
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
 
 
 def publish_forever(page, start: int) -> None:

@@ -5,12 +5,11 @@ The day has been published to two partners and then got late segments, so an exp
 partner's first publication, in every format; a withdrawal takes one address's rows back from the two before. The
 engine's spilling and staging is struck like everything else.
 
-    python -m ordeals.exporting ACT FOLDER       the act itself, in the process that dies
+    python -m ordeals.exporting ACT FOLDER       the act itself, in the process that dies; it begins when told a line
 """
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -31,11 +30,10 @@ from collector.exports.proof import verify_tree  # noqa: E402
 from collector.exports.publication import publications, settle  # noqa: E402
 from collector.exports.withdrawal import Wanted  # noqa: E402
 from collector.ground.record import IPV4_PREFIX  # noqa: E402
-from ordeals import points  # noqa: E402
+from ordeals import aimed, points  # noqa: E402
 
 FORMATS = ("parquet", "shadowserver-csv")
 BEFORE = [entitlement(formats=FORMATS), entitlement("us-cert", networks=("192.0.2.0/25",), formats=FORMATS)]
-TRIES = 4
 WRONG = Wanted("avalanche-1", networks=("192.0.2.7", "192.0.2.14"))
 ALL = [*BEFORE, entitlement("fkie", families=("tinba",), formats=("parquet",))]
 
@@ -156,44 +154,24 @@ def run(folder: Path, name: str = "export", *, every: int, points_max: int = 0) 
     def fresh(where: Path) -> Path:
         return Path(shutil.copytree(first.folder, where))
 
-    def under_strace(where: Path, inject: str) -> tuple[int, Path]:
-        trace = where / "trace"
-        words = [*points.strace(trace, inject), sys.executable, "-m", "ordeals.exporting", name, str(where)]
+    def lived(where: Path, aim: points.Point | None = None) -> aimed.Life:
+        words = [sys.executable, "-m", "ordeals.exporting", name, str(where)]
         environment = os.environ | {"PYTHONPATH": str(ROOT / "loadtest"), "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(words, capture_output=True, check=False, env=environment, timeout=120)
-        return done.returncode, trace
+        return aimed.life(words, environment, where / "trace", where, aim)
 
-    undisturbed = fresh(folder / "undisturbed")
-    code, trace = under_strace(undisturbed, "")
-    if code:
-        raise RuntimeError(f"the act does not work: {code}")
-    listed = points.calls_in(trace, undisturbed)
+    undisturbed = lived(fresh(folder / "undisturbed"))
+    if undisturbed.code:
+        raise RuntimeError(f"the act does not work: {undisturbed.code}")
 
-    expected = {point.mark: point.when for point in listed}
+    def strike(point: points.Point, _when: int, where: Path) -> points.Strike:
+        died = lived(fresh(where), point)
+        day = Day(where, None)
+        return points.Strike(died.struck, standing(day, rows), repeated(act, day, rows))
 
-    def strike(point: points.Point, when: int, where: Path) -> points.Strike:
-        wrong: tuple[list[str], list[str]] = ([], [])
-        for attempt in range(TRIES):
-            folder = fresh(where / str(attempt))
-            code, trace = under_strace(folder, f"{point.call}:signal=KILL:when={when}")
-            hit = points.struck_in(trace, folder, point.call, when) if code else None
-            passed = [
-                one
-                for one in points.calls_in(trace, folder)
-                if one.call == point.call and one.mark in expected
-            ]
-            day = Day(folder, None)
-            wrong[0].extend(standing(day, rows))
-            wrong[1].extend(repeated(act, day, rows))
-            if hit is not None and hit.mark == point.mark:
-                break
-            # Threads share calls out differently in each run: aim by how far this one was from the first.
-            when = point.when + (passed[-1].when - expected[passed[-1].mark] if passed else 0)
-            when = max(1, when)
-        return points.Strike(hit, *wrong)
-
-    return points.strike_all(listed, strike, folder, name, every=every, points_max=points_max)
+    return points.strike_all(undisturbed.calls, strike, folder, name, every=every, points_max=points_max)
 
 
 if __name__ == "__main__":
+    print("ready", flush=True)
+    sys.stdin.readline()
     ACTS[sys.argv[1]].does(Day(Path(sys.argv[2]), None))

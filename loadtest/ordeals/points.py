@@ -1,14 +1,14 @@
 """The durable calls of a run under strace, and which of them a death struck.
 
 strace counts calls by thread and by name, all of them, so a mark set with `when=N` may strike beside itself in another run; the
-trace of the dead run tells what was struck.
+trace of the dead run tells what was struck. `aimed` strikes by what a call is instead.
 """
 
 import re
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,10 +62,14 @@ def strace(output: Path, inject: str = "", *, follow: bool = True) -> list[str]:
 
 def calls_in(trace: Path, folder: Path) -> list[Point]:
     """Every call that may leave something behind in the folder, and every signal that is sent."""
+    return [point for _, point in calls_of(trace.read_text().splitlines(), folder)]
+
+
+def calls_of(lines: Iterable[str], folder: Path) -> Iterator[tuple[str, Point]]:
+    """The same of a trace's lines as they come, each with its thread."""
     seen: Counter[tuple[str, str]] = Counter()
     marks: Counter[tuple[str, str]] = Counter()
-    found = []
-    for line in trace.read_text().splitlines():
+    for line in lines:
         match = LINE.match(line)
         if match is None:
             continue
@@ -84,8 +88,7 @@ def calls_in(trace: Path, folder: Path) -> list[Point]:
         if what.startswith(("trace", "serve.log")):
             continue
         marks[call, what] += 1
-        found.append(Point(call, what, marks[call, what], seen[thread, call]))
-    return found
+        yield thread, Point(call, what, marks[call, what], seen[thread, call])
 
 
 def struck_in(trace: Path, folder: Path, call: str, when: int) -> Point | None:

@@ -48,6 +48,14 @@ campaigns: setup
 	$(BIN)/python loadtest/mutation.py
 	$(BIN)/python loadtest/scrape_cost.py
 	$(BIN)/python loadtest/three_in_the_morning.py
+	$(BIN)/python loadtest/coverage.py
+	$(BIN)/python loadtest/pull_cuts.py
+	$(BIN)/python loadtest/readers.py
+	$(BIN)/python loadtest/export_kills.py
+	$(BIN)/python loadtest/export_kills.py --act withdraw
+	$(BIN)/python loadtest/export.py --events 2000000
+	$(BIN)/python loadtest/export.py --events 20000000
+	$(BIN)/python loadtest/export.py --events 144000000 --only-ours --rounds 1
 
 bench: setup
 	$(BIN)/python loadtest/bench.py

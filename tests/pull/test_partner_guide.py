@@ -7,11 +7,10 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import yaml
-from collectors import PENTRAP
+from guide import ADDRESS, GUIDE, Desk, blocks
 from guide_world import LATE, PROBER, ROWS, served_day
 
 from collector.cli import parser
@@ -21,65 +20,16 @@ from collector.exports.kinds import Kind
 RIGHT = ROWS + LATE - len(range(2, ROWS + LATE, 9))
 """Rows without those of the third of nine hosts."""
 ROOT = Path(__file__).resolve().parents[2]
-GUIDE = ROOT / "deploy/PARTNERS.md"
 OPERATORS_PAGE = ROOT / "deploy/README.md"
-ADDRESS = "https://collector.example:8444"
-TOKEN = "ptr_…"
-
-
-class Block(NamedTuple):
-    """One fenced block; `needs` is the second word after the fence."""
-
-    language: str
-    needs: str
-    text: str
-
-
-def blocks() -> list[Block]:
-    found = re.findall(r"^```([a-z]+) ?([a-z]*)\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
-    return [Block(*one) for one in found]
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory):
-    """A partner's working folder with `token` and `pentrap.pub`, after the guide's shell blocks; and what they said."""
     served = served_day(tmp_path_factory.mktemp("collector"))
     served.start()
-    folder = tmp_path_factory.mktemp("partner")
-    for name, content in (("token", served.token), ("pentrap.pub", served.key)):
-        (folder / name).write_bytes(content.read_bytes())
-        (folder / name).chmod(0o600)
-    yield Desk(folder, served)
+    yield Desk(tmp_path_factory.mktemp("partner"), served)
     served.stop()
     served.loop.stop()
-
-
-class Desk:
-    def __init__(self, folder, served):
-        self.folder, self.url, self.token = folder, served.url, served.token.read_text().strip()
-        script = ["set -eu"]
-        for number, block in enumerate(one for one in blocks() if one.language == "sh" and not one.needs):
-            script += [f"echo '== {number}'", self.here(block.text)]
-        self.said = self.run("bash", "-c", "\n".join(script))
-
-    def here(self, text):
-        return text.replace(ADDRESS, self.url).replace(TOKEN, self.token)
-
-    def run(self, *words, more=""):
-        done = subprocess.run(
-            words,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            env=os.environ | {"PATH": f"{PENTRAP.parent}:/usr/bin:/bin", "TZ": "America/New_York"},
-        )
-        assert done.returncode == 0, (words, done.stdout, done.stderr)
-        return done.stdout + done.stderr
-
-    def python(self, text):
-        return self.run(sys.executable, "-c", text)
 
 
 def test_the_shell_blocks_run(desk):
@@ -104,7 +54,7 @@ def test_the_shell_blocks_run(desk):
 
 def test_the_client_that_the_guide_installs_is_what_the_operator_makes(tmp_path):
     """The command of deploy/README.md makes the file that the guide names, and the program runs from it alone."""
-    (block,) = [one for one in blocks() if one.needs == "install"]
+    (block,) = blocks("sh", "install")
     (command,) = re.findall(
         r"^    \.venv/bin/(pip wheel .*) --wheel-dir dist \.$", OPERATORS_PAGE.read_text(), re.MULTILINE
     )
@@ -128,7 +78,7 @@ def test_the_client_that_the_guide_installs_is_what_the_operator_makes(tmp_path)
 
 def test_the_sql_blocks_run(desk):
     """Each block of SQL runs in DuckDB in turn; events add up and hosts replace, as the guide says."""
-    steps = [desk.here(one.text) for one in blocks() if one.language == "sql" and not one.needs]
+    steps = [desk.here(one.text) for one in blocks("sql", "")]
     assert len(steps) >= 5
     count = "SELECT (SELECT count(*) FROM events), (SELECT sum(check_ins)::BIGINT FROM hosts),"
     count += f" (SELECT count(*) FROM events WHERE src_ip = '{PROBER}')"
@@ -141,7 +91,7 @@ def test_the_python_blocks_run(desk):
     """DuckDB shows rows in UTC wherever the machine is; pandas and Polars read every row of events; what is due for deletion is
     deleted, hard links included, and it verifies afterwards.
     """
-    look, *texts, delete = [one.text for one in blocks() if one.language == "python" and not one.needs]
+    look, *texts, delete = [one.text for one in blocks("python", "")]
     assert len(texts) == 2
     shown = desk.python(look)
     assert "+00" in shown
@@ -162,37 +112,18 @@ def test_the_python_blocks_run(desk):
     assert left == {"manifest.json", "manifest.json.sig", "SHA256SUMS", ".lock"}
 
 
-def test_duckdb_reads_from_the_interface(desk):
-    """The httpfs block runs where the extension is installed."""
-    duckdb = pytest.importorskip("duckdb")
-    try:
-        duckdb.connect().execute("LOAD httpfs")
-    except duckdb.Error:
-        pytest.skip("DuckDB's httpfs extension is not installed, and is not fetched by tests")
-    (block,) = [one for one in blocks() if one.needs == "httpfs"]
-    text = desk.here(block.text).replace("INSTALL httpfs; ", "")
-    desk.python(f"import duckdb\nduckdb.execute({text!r}).fetchall()")
-
-
-def test_spark_reads_the_files(desk):
-    """The Spark block runs where Spark is installed."""
-    pytest.importorskip("pyspark")
-    (block,) = [one for one in blocks() if one.needs == "spark"]
-    desk.python(block.text)
-
-
 def test_configuration_blocks_are_what_they_say():
     """The cron line has options that exist; the YAML is YAML, and leads from collector to parser."""
-    (cron,) = [one for one in blocks() if one.language == "cron"]
+    (cron,) = blocks("cron")
     words = cron.text.split("&& venv/bin/pentrap ", 1)[1].split()
     assert parser().parse_args(words).url == ADDRESS
-    (bots,) = [yaml.safe_load(one.text) for one in blocks() if one.language == "yaml"]
+    (bots,) = [yaml.safe_load(one.text) for one in blocks("yaml")]
     assert bots["pentrap-collector"]["parameters"]["path"].endswith("/")
     assert {one.partition("-")[0] for one in bots} == {"pentrap"}
 
 
 def test_no_block_is_of_another_kind():
-    """Every fence is one that a test runs or reads."""
+    """Every fence is one that a test runs or reads; `httpfs` and `spark` are run by loadtest/readers.py."""
     assert {one.language for one in blocks()} == {"sh", "sql", "python", "yaml", "cron"}
     assert {one.needs for one in blocks()} == {"", "install", "httpfs", "spark"}
     assert GUIDE.read_text().count("```") == 2 * len(blocks())

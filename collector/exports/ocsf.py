@@ -29,7 +29,7 @@ FOOTER_BYTES = 1 << 16
 ZSTD_LEVEL = 1
 """Source addresses and numbers are close to random: level 3 takes twice as long on them and saves 2 %."""
 _DISTINCT = ("time", "metadata.uid", "metadata.original_time", "src_endpoint.ip", "src_endpoint.port")
-_FORM = Form(
+FORM = Form(
     "network_activity",
     "events",
     "ocsf-parquet",
@@ -51,7 +51,7 @@ class OcsfWriter(ParquetParts):
 
     def __init__(self, labels: Labels, folder: Path, part_bytes: int = PART_BYTES_MAX) -> None:
         """Nothing is created before a row group is whole."""
-        super().__init__(labels, folder, _FORM, _events_of, part_bytes)
+        super().__init__(labels, folder, FORM, _events_of, part_bytes)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take rows in; a row group is written once it is whole. Raises OSError."""

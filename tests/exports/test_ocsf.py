@@ -178,7 +178,7 @@ KEYS = ("timestamp", "src_ip", "src_port", "order_id", "stream", "record")
 @pytest.fixture
 def small_groups(monkeypatch):
     """Row groups of 20 rows."""
-    monkeypatch.setattr(ocsf, "ROW_GROUP_ROWS", 20)
+    monkeypatch.setattr(ocsf, "FORM", ocsf.FORM._replace(group_rows=20))
 
 
 @settings(max_examples=30, deadline=None)
@@ -187,7 +187,7 @@ def test_bytes_do_not_depend_on_batches(found, edges, coded):
     """The same rows, cut into other batches, are the same files, groups and parts: to the byte."""
     found = by_time(found)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ocsf, "ROW_GROUP_ROWS", 20)
+        patch.setattr(ocsf, "FORM", ocsf.FORM._replace(group_rows=20))
         assert written(found, part_bytes=200_000) == written(
             found, edges=edges, coded=coded, part_bytes=200_000
         )
@@ -230,7 +230,7 @@ def test_l34_each_file_says_what_it_is(tmp_path):
 
 def test_pages_and_groups_are_as_the_lake_wants_them(tmp_path, monkeypatch):
     """zstd, pages of at most 1 MB and row groups of at most 256 MB, with the longest names there can be, all distinct."""
-    monkeypatch.setattr(ocsf, "ROW_GROUP_ROWS", 40_000)
+    monkeypatch.setattr(ocsf, "FORM", ocsf.FORM._replace(group_rows=40_000))
     longest = ".".join(["a" * 63] * 3)
     many = [
         row(

@@ -1,12 +1,14 @@
 """Documentation is true: what it names exists, and what exists is named."""
 
 import argparse
+import ast
 import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 from collectors import Collector, exchange, get
 
 from collector.cli import VERBS, module_of
@@ -126,3 +128,19 @@ def test_the_readmes_query_reads_what_a_collector_wrote(collector: Collector) ->
         check=True,
     )
     assert "evil-one.com" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    "room", sorted(path.parent.name for path in (ROOT / "collector").glob("*/__init__.py"))
+)
+def test_a_room_lists_its_modules(room):
+    """The docstring of a room's `__init__` names each module, and what it puts at the head of a line is one."""
+    folder = ROOT / "collector" / room
+    said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    modules = {path.stem for path in (*folder.glob("*.py"), *folder.glob("[a-z]*/"))} - {"__init__"}
+    # A command's module needs no line: the table of verbs is the list.
+    verbs = set(re.findall(r'": "(\w+)"', (folder / "__init__.py").read_text())) if room == "cli" else set()
+    assert modules - verbs <= set(re.findall(r"\w+", said))
+    heads = re.findall(r"^([a-z_]+(?:, [a-z_]+)*)  ", said, re.MULTILINE)
+    assert heads
+    assert {name for head in heads for name in head.split(", ")} <= modules

@@ -3,6 +3,18 @@
 Exit codes: 0 done, 1 what was checked does not hold, 2 bad usage or configuration. Data goes to stdout, the rest to stderr.
 A verb's module is imported when it is called for: all of them cost most of a second and 100 MB (Parquet, DuckDB), which a
 health check would pay several times a minute.
+
+A module is named after its verb (`reading` is `open`), and what it shares with others or puts aside stands beside it:
+
+order            order_show, order_figures, order_return
+reading          reading_session, reading_prompt, reading_output
+verify           verify_kinds
+coverage         coverage_output
+asking           options that commands share
+progress         a bar on stderr
+signals          which end a reading where its end can still be entered
+stdout           whose reader may go before everything is said
+__main__         `python -m collector.cli`
 """
 
 import argparse

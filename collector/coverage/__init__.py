@@ -6,6 +6,7 @@ day          a day as it can be told: its segments, its rules, its orders, what 
 listing      the rows of a schedule that concern a day, as a relation
 query        the statements
 report       one run of them
+workplace    where its rows lie meanwhile
 
 The first two are the clerk's, as it goes along; the others read collected rows, and so only within an entered access
 (law.md L-20a).

@@ -175,11 +175,10 @@ def bare(folder: Path, work: Path, formats: tuple[str, ...]) -> dict[str, Any]:
     """The same SQL, with DuckDB's own writers; the addresses' table is made before the clock starts."""
     from collector.exports import query
     from collector.exports.addresses import write_addresses
-    from collector.exports.day_run import HOSTS_AT_ONCE
     from collector.exports.engine import Engine
     from collector.exports.enrich import enrichment
     from collector.exports.equation import flags_of, predicates
-    from collector.exports.relations import distinct_addresses, stage_in_order
+    from collector.exports.relations import distinct_addresses, stage_hosts, stage_in_order
     from collector.segments.catalogue import segments_of
     from collector.segments.table import EVENTS
 
@@ -193,14 +192,13 @@ def bare(folder: Path, work: Path, formats: tuple[str, ...]) -> dict[str, Any]:
         path = work / "addresses.parquet"
         with enrichment(folder / "asn.mmdb", folder / "geo.mmdb", []) as known:
             texts = distinct_addresses(engine, folder, segments_of(folder, DAY))
-            count = write_addresses(texts, list(flags), known, path)
+            write_addresses(texts, list(flags), known, path)
         engine.view("addresses", [path], EVENTS)
         began = time.monotonic()
         engine.stage("joined", [query.of_order("avalanche-1", window, len(flags))])
         stage_in_order(engine, "ordered", "joined")
         engine.drop("joined")
-        firsts = range(0, count, HOSTS_AT_ONCE)
-        engine.stage("hosts", [query.hosts("ordered", n, n + HOSTS_AT_ONCE - 1, len(flags)) for n in firsts])
+        stage_hosts(engine, "hosts", "ordered", len(flags))
         if "ocsf-parquet" in formats:
             stage_in_order(engine, "by_time", "ordered", query.IN_TIME)
         for one in entitlements:

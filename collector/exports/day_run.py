@@ -15,15 +15,12 @@ from collector.exports.kinds import Labels, Made, WrittenFile
 from collector.exports.manifest import Contents, File
 from collector.exports.means import Means, Progress, is_held
 from collector.exports.publication import publications, publish, stage
-from collector.exports.relations import name_relations, stage_in_order
+from collector.exports.relations import name_relations, stage_hosts, stage_in_order
 from collector.exports.source import DaySource, Due, records_of
 from collector.exports.withdrawn import KEYS, list_path
 from collector.exports.writing import readings, readings_back, write_files
 from collector.ground.errors import CorruptError
 from collector.segments.turn import turn
-
-HOSTS_AT_ONCE = 250_000
-"""Addresses whose hosts are counted at once: some 100 MB."""
 
 
 class DayRun:
@@ -48,9 +45,7 @@ class DayRun:
     def name_relations(self) -> None:
         """What the statements speak of."""
         means = self._means
-        self._addresses = name_relations(
-            self._engine, means.data_dir, self._source, list(self.flags), means.enrichment
-        )
+        name_relations(self._engine, means.data_dir, self._source, list(self.flags), means.enrichment)
 
     def follow(self, progress: Progress, owed: Sequence[Due], counted: Counted) -> None:
         """Say how far it is, in rows to be sorted and written."""
@@ -85,9 +80,7 @@ class DayRun:
         stage_in_order(engine, "ordered", "joined")
         engine.drop("joined")
         if any("hosts" in one.entitlement.datasets for one in owed):
-            firsts = range(0, max(1, self._addresses), HOSTS_AT_ONCE)
-            pieces = [query.hosts("ordered", first, first + HOSTS_AT_ONCE - 1, flags) for first in firsts]
-            engine.stage("hosts", pieces)
+            stage_hosts(engine, "hosts", "ordered", flags)
         if any("ocsf-parquet" in one.entitlement.formats for one in owed):
             stage_in_order(engine, "by_time", "ordered", query.IN_TIME)
 

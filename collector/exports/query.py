@@ -123,7 +123,8 @@ class Order(NamedTuple):
     grain: str
 
 
-IN_PLACE = Order("place, timestamp, stream, record", "place // 64")
+ADDRESSES_A_GRAIN = 64
+IN_PLACE = Order("place, timestamp, stream, record", f"place // {ADDRESSES_A_GRAIN}")
 """Exports are sorted by src_ip's network order, then time; a record's number makes the order total."""
 IN_TIME = Order("timestamp, stream, record", "epoch_us(timestamp) // 60000000")
 
@@ -139,12 +140,13 @@ def in_order(relation: str, order: Order = IN_PLACE, piece: tuple[int, int] | No
     return f"SELECT * FROM {relation}{of_piece} ORDER BY {order.by}"
 
 
-def hosts(ordered: str, first_place: int, last_place: int, flags: int) -> str:
-    """One row per src_ip, family, transport, dst_port, application and order, for a slice of the addresses; sorted.
+def hosts(ordered: str, piece: tuple[int, int], flags: int) -> str:
+    """One row per src_ip, family, transport, dst_port, application and order, for the addresses of a piece (IN_PLACE); sorted.
 
-    By slices because an address's rows stand together: memory is that of a slice, whatever the day's size. `place` stands for
+    By pieces because an address's rows stand together: memory is that of a piece, whatever the day's size. `place` stands for
     the address among the keys: a number is grouped twice as fast as a text.
     """
+    first, last = piece[0] * ADDRESSES_A_GRAIN, (piece[1] + 1) * ADDRESSES_A_GRAIN - 1
     keys = ("place", "family", "transport", "dst_port", "application", "order_id")
     latest = ("src_port", "dst_ip", "domain", "source_trust", "infection")
     counted = ("first_seen", "last_seen", "check_ins", "active_hours", "src_ports", "domains")
@@ -160,7 +162,7 @@ def hosts(ordered: str, first_place: int, last_place: int, flags: int) -> str:
                 count(DISTINCT src_port) AS src_ports, count(DISTINCT domain) AS domains,
                 {", ".join(f"any_value({name}) AS {name}" for name in of_address)},
                 max_by({{{packed}}}, {{'timestamp': timestamp, 'stream': stream, 'record': record}}) AS latest
-            FROM {ordered} WHERE place >= {first_place} AND place <= {last_place}
+            FROM {ordered} WHERE place BETWEEN {first} AND {last}
             GROUP BY {", ".join(keys)}
         ) ORDER BY place, family, transport, dst_port, application"""
 

@@ -164,6 +164,7 @@ def test_the_same_day_gives_the_same_files(rules, tmp_path, monkeypatch):
     found = []
     for name, turn, memory, at_once in (("a", 1, 128, 1 << 24), ("b", -1, 300, 1000)):
         monkeypatch.setattr(relations, "ROWS_AT_ONCE", at_once)
+        monkeypatch.setattr(relations, "HOST_ROWS_AT_ONCE", at_once)
         world = Day(tmp_path / name, rules, ENRICHED)
         world.record(records[:1000])
         world.record(records[1000:])

@@ -1,4 +1,4 @@
-"""What is done piece by piece, however large the day: finding distinct addresses, and sorting."""
+"""What is done piece by piece, however large the day: finding distinct addresses, sorting, counting hosts."""
 
 from datetime import date
 
@@ -55,4 +55,30 @@ def test_sorted_in_pieces_is_sorted(tmp_path, monkeypatch, order, rows, at_once)
         files = len(list(tmp_path.glob("sorted-*.parquet")))
     assert found == again
     assert len(found) == rows
+    assert (files > 1) == (rows > at_once)
+
+
+@pytest.mark.parametrize(("rows", "at_once"), [(0, 10), (3000, 1), (3000, 200), (3000, 3000)])
+def test_hosts_counted_in_pieces_are_the_same(tmp_path, monkeypatch, rows, at_once):
+    """Each host once, in the order of places, with counts that a plain GROUP BY gives, however many pieces there are."""
+    monkeypatch.setattr(relations, "HOST_ROWS_AT_ONCE", at_once)
+    made = (
+        "SELECT hash(i) % 500 AS place, (hash(i) % 500)::TEXT AS src_ip, 'f' || hash(i + 3) % 3 AS family, 'tcp' AS transport,"
+        " 80 AS dst_port, 'http' AS application, 'o' AS order_id, make_timestamptz(1000000 * i) AS timestamp, 's' AS stream,"
+        " i AS record, (hash(i + 5) % 9)::INTEGER AS src_port, 'd' AS domain, '192.0.2.1' AS dst_ip, 'handshake' AS"
+        " source_trust, 'i' AS infection, 1 AS src_asn, 'DE' AS src_geo, NULL AS mark, true AS within_0"
+        f" FROM range({rows}) r(i) ORDER BY place, timestamp"
+    )
+    keys = "place, src_ip, family"
+    with Engine(tmp_path, 128, 1) as engine:
+        engine.stage("ordered", [made])
+        relations.stage_hosts(engine, "hosts", "ordered", 1)
+        found = engine.rows(f"SELECT {keys}, check_ins, src_ports, last_seen, src_port FROM hosts")
+        again = engine.rows(
+            f"SELECT {keys}, count(*), count(DISTINCT src_port), max(timestamp), arg_max(src_port, record) FROM ordered"
+            f" GROUP BY {keys} ORDER BY {keys}"
+        )
+        files = len(list(tmp_path.glob("hosts-*.parquet")))
+    assert found == again
+    assert sum(row[3] for row in found) == rows
     assert (files > 1) == (rows > at_once)

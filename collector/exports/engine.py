@@ -19,6 +19,7 @@ from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from collector.exports.query import quoted
 from collector.ground.errors import PentrapError
@@ -72,10 +73,13 @@ class Engine:
         self._connection.close()
 
     def view(self, name: str, paths: Sequence[Path], empty: pa.Schema) -> None:
-        """Name the rows of some files; without files, no rows of the schema `empty`."""
+        """Name the rows of some files; without files, no rows of the schema `empty`.
+
+        No rows are a file as well: a registered table would hide whatever is given the same name later.
+        """
         if not paths:
-            self._connection.register(name, empty.empty_table())
-            return
+            paths = [self.folder / f"none-{name}.parquet"]
+            pq.write_table(empty.empty_table(), paths[0])
         self.name(name, paths)
 
     def stage(self, name: str, statements: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from collector.exports.kinds import FileFormat
 from collector.exports.manifest import File
 from collector.exports.publication import Publication
-from collector.exports.query import quoted
+from collector.exports.query import Ranges, among, quoted, records_in
 
 
 class GivenFile(NamedTuple):
@@ -36,14 +36,16 @@ class GivenFile(NamedTuple):
 def files_of(
     publications: Iterable[Publication], order: str = "", day: date | None = None
 ) -> list[GivenFile]:
-    """Files of days and supplements, of one order and day or of all; those that are gone among them."""
+    """Files of check-ins and of hosts, of one order and day or of all; those that are gone among them.
+
+    A withdrawal has files of hosts too, with the whole day anew; its list of rows taken back gives nothing.
+    """
     return [
         GivenFile(one, file)
         for one in publications
-        if one.manifest.kind != "withdrawal"
-        and order in ("", one.manifest.order)
-        and day in (None, one.manifest.date)
+        if order in ("", one.manifest.order) and day in (None, one.manifest.date)
         for file in one.manifest.files
+        if file.dataset != "withdrawn"
     ]
 
 
@@ -71,6 +73,39 @@ def hosts(given: Sequence[GivenFile]) -> str:
         "SELECT filename AS file, NULL::VARCHAR AS stream, NULL::BIGINT AS record, src_ip, last_seen AS seen, first_seen"
         f" FROM read_parquet({_listed(paths)}, filename = true, union_by_name = true)"
     )
+
+
+def had(given: Sequence[GivenFile], keys: str, rows: str) -> str:
+    """File, stream and record of what stands in those files of a relation `keys` of (stream, record); `rows` are its rows."""
+    of_check_ins = among(check_ins(standing(given)), keys)
+    return f"SELECT file, stream, record FROM ({of_check_ins}) UNION ALL {went_into_hosts(given, rows)}"
+
+
+def went_into_hosts(given: Sequence[GivenFile], rows: str) -> str:
+    """File, stream and record of those rows (a statement with the columns of `events`) that files of hosts were made from.
+
+    A host has no record numbers, so it is told by what makes it one, by its first and last time, and by the records that
+    its publication and the partner's earlier ones of the day were made from. `given` is all of an order's day.
+    """
+    kept = [one for one in standing(given) if one.file.dataset == "hosts"]
+    if not kept:
+        return f"SELECT file, stream, record FROM ({_NOTHING})"
+    made_from = " OR ".join(
+        f"(h.file = {quoted(str(one.path))} AND ({' OR '.join(map(records_in, _records_until(given, one)))}))"
+        for one in kept
+    )
+    return (
+        f"SELECT h.file, w.stream, w.record FROM ({rows}) w JOIN (SELECT filename AS file, * EXCLUDE (filename)"
+        f" FROM read_parquet({_listed([one.path for one in kept])}, filename = true, union_by_name = true)) h"
+        " USING (src_ip, family, transport, dst_port, application)"
+        f" WHERE w.timestamp BETWEEN h.first_seen AND h.last_seen AND ({made_from})"
+    )
+
+
+def _records_until(given: Iterable[GivenFile], last: GivenFile) -> list[Ranges]:
+    """What publications were made from, up to this one, each once."""
+    manifests = {one.publication.sequence: one.publication.manifest for one in given}
+    return [manifest.records for number, manifest in manifests.items() if number <= last.publication.sequence]
 
 
 _NOTHING = (

@@ -57,12 +57,12 @@ def of_order(
         conditions.append(f"NOT {_among(leave_out)}")
     if only:
         conditions.append(_among(only))
-    if where:
-        conditions.append(f"({where})")
-    return (
+    joined = (
         f"SELECT {', '.join(columns)} FROM events e JOIN addresses a USING (src_ip)"
         f" WHERE {' AND '.join(conditions)}"
     )
+    # Outside of the join, where a column has one meaning: both sides have a src_geo, and one of them is empty.
+    return f"SELECT * FROM ({joined}) WHERE {where}" if where else joined
 
 
 def withdrawn_rows(relation: str, orders: Iterable[tuple[str, Window]]) -> str:

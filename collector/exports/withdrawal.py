@@ -13,7 +13,7 @@ The rows stay where they are in the custody set: what was collected is the court
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -25,8 +25,8 @@ from collector.audit.log import AuditLog, Entry, read_entries
 from collector.exports import query
 from collector.exports.day import ENGINE_FOLDER, exports_turn, work_folder
 from collector.exports.engine import Engine
-from collector.exports.equation import flags_of, predicates
-from collector.exports.given import GivenFile, check_ins, files_of, standing
+from collector.exports.equation import flags_of
+from collector.exports.given import GivenFile, files_of, had, standing
 from collector.exports.kinds import Entitlement
 from collector.exports.means import ExportError, Means
 from collector.exports.publication import partners, publications
@@ -108,8 +108,12 @@ def withdraw(
                 [(count,)] = engine.rows(query.count_of("FROM wrong"))
                 if not count:
                     return Taken(0, (), None)
+                engine.stage("wrong_rows", [query.of_order(wanted.order, None, len(flags), only="wrong")])
+                entitled = {one.partner for one in concerned}
                 given = [
-                    _given_to(engine, means.data_dir, partner, day, wanted.order, concerned, flags)
+                    _given_to(
+                        engine, means.data_dir, partner, day, wanted.order, entitled=partner in entitled
+                    )
                     for partner in partners(means.data_dir)
                 ]
                 had = tuple(one for one in given if one.rows or one.gone)
@@ -148,38 +152,23 @@ def _where(wanted: Wanted, flags: Mapping[tuple[str, ...], int]) -> str:
 
 
 def _given_to(
-    engine: Engine,
-    data_dir: Path,
-    partner: str,
-    day: date,
-    order: str,
-    entitlements: Iterable[Entitlement],
-    flags: Mapping[tuple[str, ...], int],
+    engine: Engine, data_dir: Path, partner: str, day: date, order: str, *, entitled: bool
 ) -> GivenTo:
-    own = next((one for one in entitlements if one.partner == partner), None)
+    """What a partner's files say, whatever an annex gives today. Hosts may have what no file of check-ins has: a withdrawal's
+    hosts are of the whole day, late rows among them.
+    """
     all_files = files_of(publications(data_dir, partner), order, day)
     there = standing(all_files)
-    rows = query.among(check_ins(there), "wrong")
+    rows = had(all_files, "wrong", "FROM wrong_rows")
     counts = dict(engine.rows(query.by_file(rows)))
     [(count,)] = engine.rows(query.count_of(query.keys_of(rows)))
-    if own is not None and all_files and all(one.file.dataset == "hosts" for one in all_files):
-        # Hosts have no record numbers: what its annex gives of the records that they were made from went into them.
-        predicate, _ = predicates(own, flags)
-        made_from = " OR ".join(query.records_in(records) for records in _made_from(all_files))
-        mine = query.of_order(order, None, len(flags), only="wrong", where=f"{predicate} AND ({made_from})")
-        [(count,)] = engine.rows(query.count_of(mine))
     return GivenTo(
         partner,
         count,
         tuple((one, counts[str(one.path)]) for one in there if str(one.path) in counts),
         len(all_files) - len(there),
-        own is not None,
+        entitled,
     )
-
-
-def _made_from(given: Iterable[GivenFile]) -> list[query.Ranges]:
-    """The records that publications were made from, each publication once."""
-    return list({one.publication.sequence: one.publication.manifest.records for one in given}.values())
 
 
 def _keep(engine: Engine, data_dir: Path, day: date) -> str:

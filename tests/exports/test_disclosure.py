@@ -1,17 +1,22 @@
 """For any address and time it can be said who was given it, when, in which file; read off the files, held against the rows."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
-from day_world import AFTER_US, DAY_US, Day, entitlement
+from day_world import AFTER_US, DAY, DAY_US, SENSOR, Day, entitlement
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from segment_world import NOON_US, record_strategy
+from segment_world import NOON_US, pack, record_strategy
 
 from collector.audit.log import read_entries
+from collector.exports.day import export_day
 from collector.exports.disclosure import Asked, disclosures, fetches
 from collector.exports.engine import Engine
 from collector.exports.expiry import expire
 from collector.exports.publication import partners, publications
 from collector.exports.withdrawal import Wanted
+from collector.ground.record import IPV4_PREFIX
+from collector.segments.catalogue import seal_day
 
 ORDER = "avalanche-1"
 FORMATS = ("parquet", "shadowserver-csv", "ocsf-parquet")
@@ -148,6 +153,36 @@ def test_of_copies_that_are_gone_it_says_what_may_have_stood_there(world):
     assert not found["hosts-only"].certain
     assert found["hosts-only"].rows == sum(row["src_ip"] == "192.0.2.1" for row in world.rows)
     assert ask(world, "203.0.113.99") == []
+
+
+def test_hosts_that_a_withdrawal_gave_are_disclosures(world):
+    """The whole day's hosts come again with a withdrawal: their file is named, though the day's own copies are gone."""
+    later = AFTER_US + 9 * DAY_US
+    world.enter_withdrawal(Wanted(ORDER, networks=("192.0.2.1/32",)), PARTNERS, now_us=later)
+    world.export(PARTNERS, now_us=later)
+    expire(world.log, world.data, PARTNERS, AFTER_US + 15 * DAY_US)
+    address = next(row["src_ip"] for row in world.rows if row["src_ip"] not in ("192.0.2.1", "203.0.113.99"))
+    found = {
+        (had.sequence, had.dataset, had.certain) for had in ask(world, address) if had.partner == "hosts-only"
+    }
+    assert found == {(1, "hosts", False), (2, "hosts", True)}
+
+
+def test_a_day_without_segments_hides_no_other(rules, tmp_path):
+    """Of two days whose copies are gone, the first one's rows purged too: what the second's custody set says is still said."""
+    one = entitlement("p", retention_days=10)
+    world = Day(tmp_path, rules)
+    pieces = [pack(time_us=NOON_US + day * DAY_US, src=IPV4_PREFIX + bytes([192, 0, 2, 1])) for day in (0, 1)]
+    for day, piece in enumerate(pieces):
+        world.record([piece])
+        on = DAY + timedelta(days=day)
+        seal_day(world.data, SENSOR, on, sealed_at=datetime.now(UTC), kernel_dropped={"tcp": 0, "udp": 0})
+        export_day(world.means(), world.log, [one], on, now_us=AFTER_US + day * DAY_US)
+    expire(world.log, world.data, [one], AFTER_US + 30 * DAY_US)
+    assert {had.sequence for had in ask(world, "192.0.2.1")} == {1, 2}
+    for path in (world.data / "segments" / f"date={DAY}").glob("*.parquet"):
+        path.unlink()
+    assert {had.sequence for had in ask(world, "192.0.2.1")} == {2}
 
 
 def test_days_outside_the_time_are_not_looked_into(world):

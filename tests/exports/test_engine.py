@@ -84,6 +84,15 @@ def test_no_files_are_no_rows(engine):
     assert engine.rows("SELECT count(*), count(text) FROM stored") == [(0, 0)]
 
 
+def test_a_name_that_had_no_rows_can_be_given_some(engine, tmp_path):
+    """What is named anew is what is read, in either turn."""
+    path = tmp_path / "one.parquet"
+    pq.write_table(pa.table({"place": [1], "text": ["x"]}), path)
+    for paths in ([], [path], [], [path]):
+        engine.view("stored", paths, SCHEMA)
+        assert engine.rows("SELECT count(*) FROM stored") == [(len(paths),)]
+
+
 def test_a_statement_is_followed_while_it_runs_and_draws_nothing_of_its_own(engine, capfd, monkeypatch):
     """What is told lies between 0 and 1 and grows; it ends with the statement; DuckDB's own bar stays off."""
     monkeypatch.setattr("collector.exports.engine.FOLLOW_SECONDS", 0.005)

@@ -5,12 +5,26 @@ import ipaddress
 
 import pyarrow.parquet as pq
 import pytest
-from day_world import AFTER_US, DAY, OTHER_STREAM, STREAM, Day, cut, entitlement, host_rows, number, rows_in
+from day_world import (
+    AFTER_US,
+    DAY,
+    DAY_US,
+    OTHER_STREAM,
+    STREAM,
+    Day,
+    cut,
+    entitlement,
+    host_rows,
+    number,
+    rows_in,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from segment_world import NOON_US, pack, record_strategy, subjects_by_operation
 
 from collector.exports import withdrawal
+from collector.exports.enrich import NO_ENRICHMENT
+from collector.exports.expiry import expire
 from collector.exports.given import check_ins
 from collector.exports.means import ExportError
 from collector.exports.publication import publications
@@ -27,7 +41,11 @@ PARTNERS = (
     entitlement("lake", datasets=("events",), formats=("ocsf-parquet",)),
     entitlement("hosts-only", datasets=("hosts",)),
     entitlement("every", formats=("parquet", "shadowserver-csv", "ocsf-parquet")),
-    entitlement("narrow", columns=("timestamp", "src_ip", "src_port", "order_id", "stream", "record")),
+    entitlement(
+        "narrow",
+        datasets=("events",),
+        columns=("timestamp", "src_ip", "src_port", "order_id", "stream", "record"),
+    ),
 )
 
 
@@ -328,6 +346,65 @@ def test_a_partner_without_any_annex_is_named_to_the_officer(world):
     assert native.rows
     assert not native.entitled
     assert "native" not in {made.partner for made in outcome.made}
+
+
+@pytest.mark.parametrize("annex", [True, False])
+def test_hosts_are_told_by_the_files_themselves(rules, tmp_path, annex):
+    """A partner that has hosts of one country only: which of them wrong rows went into, in which file, annex or no annex."""
+    one = entitlement("hosts-only", datasets=("hosts",), countries=("DE",))
+    german = NO_ENRICHMENT._replace(geo=lambda address: ("FR" if address & 128 else "DE", address))
+    world = Day(tmp_path, rules, german)
+    world.record(records(rules, 30))
+    world.seal()
+    world.export([one])
+    taken = enter(world, WANTED, [one] if annex else [])
+    wrong = [row for row in world.rows if row["src_ip"] == "192.0.2.1"]
+    assert wrong
+    assert taken.rows > len(wrong)
+    assert taken.entry.facts["given"] == {"hosts-only": len(wrong)}
+    [given] = taken.given
+    assert given.entitled is annex
+    assert [(file.file.dataset, rows) for file, rows in given.files] == [("hosts", len(wrong))]
+    assert bool(world.export([one], kinds=("withdrawal",)).made) is True
+
+
+def test_what_only_a_withdrawals_hosts_gave_is_taken_back_too(world, rules):
+    """Hosts of a withdrawal are of the whole day, late rows among them; those found wrong later are taken back, and the file
+    that the new one replaces is named.
+    """
+    one = PARTNERS[0]
+    late = pack(
+        time_us=NOON_US,
+        src=IPV4_PREFIX + bytes([203, 0, 113, 9]),
+        kind=subjects_by_operation(rules)["avalanche"][0][0],
+        subject=subjects_by_operation(rules)["avalanche"][0][1],
+        order=rules.order_ids.index(ORDER),
+    )
+    world.record([late])
+    take_back(world, WANTED, [one])
+    assert "203.0.113.9" in {row["src_ip"] for row in world.hosts_of(one.partner)}
+    taken, _ = take_back(world, Wanted(ORDER, networks=("203.0.113.9/32",)), [one])
+    assert taken.entry.facts["given"] == {one.partner: 1}
+    assert "203.0.113.9" not in {row["src_ip"] for row in world.hosts_of(one.partner)}
+    before, last = publications(world.data, one.partner)[-2:]
+    replaced = {file.name for file in before.manifest.files if file.dataset == "hosts"}
+    assert replaced
+    assert replaced <= set(last.manifest.withdraws)
+
+
+def test_l33_what_is_over_is_not_given_anew(rules, tmp_path):
+    """Where a partner's copies of the day are gone, their time being over, a wrong row gives it no hosts of the day again."""
+    one = entitlement("hosts-only", datasets=("hosts",), retention_days=10)
+    world = Day(tmp_path, rules)
+    world.record(records(rules, 30))
+    world.seal()
+    world.export([one])
+    late = AFTER_US + 40 * DAY_US
+    assert expire(world.log, world.data, [one], late).deleted
+    taken = enter(world, WANTED, [one], now_us=late)
+    [given] = taken.given
+    assert (given.rows, given.gone) == (0, 1)
+    assert not world.export([one], now_us=late).made
 
 
 def test_rows_outside_an_orders_window_can_be_taken_back(rules, tmp_path):

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from ordeals.points import Point, calls_of, strace
 
-HELD_US = 50_000
+HELD_US = 20_000
 """How long a call is held: many times what it takes to read its line."""
 LOOK_SECONDS = 0.001
 SECONDS_MAX = 120

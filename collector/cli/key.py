@@ -7,6 +7,7 @@ from collector.cli.asking import add_actor
 from collector.exports import rotation
 from collector.exports.keys import SigningKey, known_keys
 from collector.ground.clock import now_us
+from collector.ground.errors import ConfigurationError, Problem
 from collector.orders.instants import to_text
 from collector.service import acts
 from collector.service import settings as service_settings
@@ -29,7 +30,11 @@ def arguments(verb: argparse.ArgumentParser) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """0; 2 where there is nothing to replace."""
+    """0; 2 where there is nothing to replace, or where it is not said that anything shall be."""
+    if chosen.at_once and not chosen.replace:
+        found = "no --replace"
+        remedy = "name both to sign with the announced key from now on; else leave --at-once out"
+        raise ConfigurationError([Problem("pentrap key", "--at-once", found, "--replace --at-once", remedy)])
     settings = service_settings.load(chosen.config)
     with acts.desk(settings, chosen.actor) as desk:
         place = (desk.log, settings.data_dir, settings.signing_key, now_us(), desk.actor)

@@ -159,3 +159,15 @@ def test_the_command_shows_announces_and_replaces(tmp_path):
     assert (soon.returncode, "7 days" in soon.stderr) == (2, True)
     done = json.loads(key("--replace", "--at-once", "--json").stdout)
     assert [one["state"] for one in done] == ["former", "current"]
+
+
+@pytest.mark.parametrize("words", [("--at-once",), ("--announce", "--at-once")])
+def test_at_once_without_replace_is_a_mistake(tmp_path, words):
+    """Whoever means to put a key in force and says only that it is urgent is told, with what to type; no key changes."""
+    world = Exports(tmp_path)
+    world.log.close()
+    command = [str(PENTRAP), "key", "--config", str(world.config), *words]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--replace --at-once" in refused.stderr
+    assert world.entries("key_changed") == []

@@ -39,6 +39,7 @@ def address(text: str, *, insecure: bool = False) -> str:
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
+        (host or "").encode("idna")  # as every look-up of a name does: what fails here can be asked of nobody
     except ValueError:
         parts, host = urlsplit(""), None
     if parts.scheme not in ("https", "http") or not host or not text.isprintable() or " " in text:

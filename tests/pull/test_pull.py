@@ -98,6 +98,9 @@ def test_trust_on_first_use_pins_the_key_and_says_so(served, tmp_path):
         (("https://user:word@127.0.0.1",), "without a user"),
         (("https://127.0.0.1:99999",), "https://host"),
         (("http://127.0.0.1/?token=x",), "without a user, a query"),
+        (("https://a..b",), "https://host"),
+        (("https://.",), "https://host"),
+        ((f"https://{'a' * 64}.example",), "https://host"),
     ],
 )
 def test_an_address_that_would_betray_the_token_is_refused(words, place, served, tmp_path):

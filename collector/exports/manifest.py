@@ -14,12 +14,12 @@ The models are the one description: they write, they read strictly, and `schema(
 
 import hashlib
 import json
-from datetime import date
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from collector.exports.kinds import REASONS, FileDataset, FileFormat, Kind, Tlp, WrittenFile
 from collector.ground.codes import Fate
@@ -33,11 +33,25 @@ SEQUENCE_MAX = 999_999
 """Six digits; a partner with a hundred orders gets there in 27 years."""
 REMEDY = "Take the file again from where it came, and keep this one as evidence"
 
+
+def _of_the_calendar(text: str) -> str:
+    """The pattern lets a thirteenth month pass, at which every reader of the date would stumble later."""
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("a moment that no calendar has") from None  # without the text: it is quoted nowhere
+    return text
+
+
 Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z$")]
+Moment = Annotated[
+    str,
+    Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z$"),
+    AfterValidator(_of_the_calendar),
+]
 Line = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
@@ -181,7 +195,16 @@ class Manifest(Contents):
     def _follows(self) -> Self:
         if (self.sequence == 1) != (self.previous_sha256 is None):
             raise ValueError("the first manifest, and no other, has none before it")
+        try:
+            _ = self.kept_until
+        except OverflowError:
+            raise ValueError("retention_days that end after the year 9999") from None
         return self
+
+    @property
+    def kept_until(self) -> date:
+        """The last day on which copies are kept (UTC)."""
+        return date.fromisoformat(self.published[:10]) + timedelta(days=self.retention_days)
 
 
 def render(manifest: Manifest) -> bytes:

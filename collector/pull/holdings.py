@@ -17,7 +17,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ from collector.ground import files
 from collector.ground.errors import BusyError, CorruptError
 from collector.pull.errors import PullError
 
-_ASIDE = "move the folder aside and run again: it is pulled anew"
+_ASIDE = "move it aside and run again: it is pulled anew"
 
 
 class Stood(NamedTuple):
@@ -129,6 +129,8 @@ class Holdings:
             manifest = parse(content)
         except FileNotFoundError as error:
             raise _damaged(number, f"{Path(error.filename).name} is missing") from None
+        except NotADirectoryError:
+            raise _damaged(number, "no folder") from None
         except sshsig.SignatureError as error:
             raise _damaged(number, str(error)) from None
         except CorruptError as error:
@@ -157,11 +159,6 @@ def holdings(folder: Path) -> Iterator[Holdings]:
 
 def stood_of(manifest: Manifest, content: bytes, signer: bytes) -> Stood:
     """What is kept in memory of a publication; `content` are the bytes of its manifest."""
-    published = date.fromisoformat(manifest.published[:10])
-    try:
-        until = published + timedelta(days=manifest.retention_days)
-    except OverflowError:
-        until = date.max
     return Stood(
         manifest.sequence,
         hashlib.sha256(content).hexdigest(),
@@ -171,7 +168,7 @@ def stood_of(manifest: Manifest, content: bytes, signer: bytes) -> Stood:
         manifest.kind,
         manifest.date,
         manifest.files,
-        until,
+        manifest.kept_until,
     )
 
 

@@ -91,6 +91,14 @@ def test_it_says_everything_that_the_contract_names(written):
         ({"manifest_version": 2}, "manifest_version"),
         ({"key": "MD5:00"}, "key"),
         ({"date": "2026-11-21T00:00:00"}, ""),
+        (
+            {"published": "2026-13-45T00:00:00Z"},
+            "published: value_error: Value error, a moment that no calendar",
+        ),
+        ({"published": "0000-01-01T00:00:00Z"}, "a moment that no calendar has"),
+        ({"published": "2026-02-29T00:00:00.000000Z"}, "a moment that no calendar has"),
+        ({"published": "9999-12-31T00:00:00Z"}, "end after the year 9999"),
+        ({"retention_days": 2**62}, "end after the year 9999"),
     ],
 )
 def test_each_mistake_is_told_and_not_quoted(written, facts, words):
@@ -99,6 +107,7 @@ def test_each_mistake_is_told_and_not_quoted(written, facts, words):
         parse(changed(written, **facts), "here")
     assert words in str(refused.value)
     assert "../x" not in str(refused.value)
+    assert "2026-13" not in str(refused.value)
 
 
 def test_file_names_cannot_leave_the_folder(written):

@@ -1,6 +1,7 @@
 """`pentrap verify` of published files: whatever differs is found, as a file, a publication, a partner's tree, or all."""
 
 import json
+import os
 import random
 import shutil
 from pathlib import Path
@@ -185,6 +186,21 @@ def damage_link(tree):
     path.symlink_to(tree.parent / "elsewhere.csv")
 
 
+def damage_number_that_is_a_file(tree):
+    (tree / "000004").touch()
+
+
+def damage_papers_that_are_folders(tree):
+    for name in OWN_NAMES:
+        (tree / "000002" / name).unlink()
+        (tree / "000002" / name).mkdir()
+
+
+def damage_pipe(tree):
+    (tree / "000002" / SUMS).unlink()
+    os.mkfifo(tree / "000002" / SUMS)
+
+
 def damage_stranger_beside(tree):
     (tree / "notes.txt").touch()
 
@@ -213,6 +229,24 @@ def test_removal_addition_swap_and_order_are_found(world, tree, damage, capsys):
     damage(tree)
     assert verify(tree, "--key", sshsig.public_line(world.public)) == 1, capsys.readouterr().out
     capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"published": "2026-13-45T00:00:00Z"}, "published"),
+        ({"published": "2026-02-29T25:00:00Z"}, "published"),
+        ({"retention_days": 2**62}, "the file"),
+        ({"retention_days": 3_000_000}, "the file"),
+    ],
+)
+def test_times_that_no_calendar_has_are_a_finding(world, tree, changes, place, capsys):
+    """A rightly signed manifest whose dates nobody can count with is refused as malformed, not stumbled over."""
+    sign_again(tree / "000003", world.key, **changes)
+    min((tree / "000003").glob("*.csv")).unlink()
+    code, [checked] = told(capsys, tree, "--key", sshsig.public_line(world.public))
+    assert code == 1
+    assert [finding["place"] for finding in checked["findings"]] == [f"000003/{MANIFEST}: {place}"]
 
 
 def test_another_partners_publication_in_the_tree_is_found(world, tree):

@@ -170,6 +170,20 @@ def test_what_is_missing_here_comes_again(served, tmp_path):
     assert (to / "000001" / PARQUET).read_bytes() == b"mine"
 
 
+def test_a_number_that_is_a_file_is_told(served, tmp_path):
+    """Where a publication's folder should stand, the place is named with what to do, and nothing is pulled over it."""
+    served.publish(0, 1)
+    to = tmp_path / "to"
+    assert served.pull(to).code == 0
+    shutil.rmtree(to / "000002")
+    (to / "000002").write_text("mine")
+    pulled = served.pull(to)
+    assert pulled.code == 1
+    assert "000002\n    found:    no folder" in pulled.err
+    assert "move it aside" in pulled.err
+    assert verify(str(to)).code == 1
+
+
 def test_copies_whose_time_is_over_are_not_missed(served, tmp_path):
     """A collector that has deleted them gives the manifest only: that is said, the chain stands, and it verifies."""
     served.exports.publish(0, now_us=TODAY_US - 100 * 86_400_000_000)

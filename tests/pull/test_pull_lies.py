@@ -9,6 +9,8 @@ from mirror import Mirror, Run, given, standing
 from partner_side import TODAY_US
 from publication_world import Exports
 
+from collector.exports import sshsig
+from collector.exports.manifest import MANIFEST, SIGNATURE, SUMS, parse, render, sums
 from collector.ground.errors import ConfigurationError
 from collector.pull.errors import PullError, UnreachableError
 from collector.pull.patience import Patience
@@ -89,6 +91,21 @@ def test_a_lie_about_a_publication_is_refused(name, mirror, world, tmp_path):
     del mirror.lies[path]
     assert pull(mirror, world, tmp_path / "to").error is None
     assert standing(tmp_path / "to") == ["000001", "000002", "000003"]
+
+
+def test_a_manifest_with_times_that_no_calendar_has_is_refused(mirror, world, tmp_path):
+    """Signed by the true key, linked and summed rightly, with dates nobody can count with: malformed, and it gets no name."""
+    folder = mirror.tree / "000002"
+    for changes in ({"published": "2026-13-45T00:00:00Z"}, {"retention_days": 2**62}):
+        manifest = parse((world.tree / "000002" / MANIFEST).read_bytes()).model_copy(update=changes)
+        content = render(manifest)
+        (folder / MANIFEST).write_bytes(content)
+        (folder / SIGNATURE).write_bytes(sshsig.sign(world.key, content))
+        (folder / SUMS).write_bytes(sums(manifest, content))
+        run = pull(mirror, world, tmp_path / "to")
+        assert isinstance(run.error, PullError), changes
+        assert f"000002/{MANIFEST}: " in run.words
+        assert standing(tmp_path / "to") == ["000001"]
 
 
 def test_every_byte_of_the_small_papers_counts(mirror, world, tmp_path):

@@ -2,7 +2,8 @@
 
     DIR/.lock                      held (flock) by the one client that works here
     DIR/trusted.key                the keys taken on first use (trust.py)
-    DIR/.tmp-<NNNNNN>/             one that is on its way: a file under its name is whole and verified, `.<name>.part` is not
+    DIR/.tmp-<NNNNNN>/             one that is on its way: a file under its name was whole and verified against the manifest
+                                   of that run, `.<name>.part` is not; the next run trusts neither
     DIR/<NNNNNN>/                  one that is all there, as the collector has it
     DIR/security-lake/             only with that layout (lake.py)
 
@@ -15,7 +16,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -105,10 +106,13 @@ class Holdings:
         files.make_directory(staged)
         return staged
 
-    def finish(self, stood: Stood, staged: Path) -> None:
-        """Give a staged publication its place: whole, or file by file where its manifest stands already. Raises OSError."""
+    def finish(self, stood: Stood, staged: Path, verified: Collection[str]) -> None:
+        """Give a staged publication its place: whole, or file by file where its manifest stands already. Raises OSError.
+
+        Of its files only those `verified` in this run go along; what else an earlier run left there is deleted.
+        """
         for path in staged.iterdir():
-            if path.name not in OWN_NAMES and path.name not in {file.name for file in stood.files}:
+            if path.name not in OWN_NAMES and path.name not in verified:
                 path.unlink()
         files.sync_directory(staged)
         target = self.path(stood.sequence)

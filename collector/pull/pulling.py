@@ -9,6 +9,7 @@ collector has under the same number: if it is gone there, or another, its past w
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -128,7 +129,7 @@ class Puller:
         for name, text in ((MANIFEST, content), (SIGNATURE, signature), (SUMS, listed)):
             files.publish_bytes(staged / name, text)
         gone = await self._fetch(stood, manifest.files, staged, f"{number} of {end}")
-        self._holdings.finish(stood, staged)
+        self._holdings.finish(stood, staged, {file.name for file in stood.files} - set(gone))
         self._holdings.add(stood)
         if number == max(self._holdings.stood):
             self._trust.has_signed(papers.signer)
@@ -139,7 +140,7 @@ class Puller:
         """Files that were here, or should have been."""
         staged = self._holdings.stage(stood.sequence)
         gone = await self._fetch(stood, tuple(missing), staged, f"{stood.sequence}")
-        self._holdings.finish(stood, staged)
+        self._holdings.finish(stood, staged, {file.name for file in missing} - set(gone))
         if len(gone) < len(missing):
             self._ways.tell(
                 {"what": "repaired", "sequence": stood.sequence, "files": len(missing) - len(gone)}
@@ -219,8 +220,11 @@ class Puller:
     async def _file(self, stood: Stood, file: File, staged: Path, tell: Callable[[int], None]) -> bool:
         target, part = staged / file.name, staged / f".{file.name}.part"
         place = f"{stood.sequence:06d}/{file.name}"
-        if target.exists():
+        if _is_whole(target, file):
+            _check_rows(place, target, file)
             return True
+        # Left by a run that had another manifest under this number, or damaged since.
+        target.unlink(missing_ok=True)
         path = f"{ROOT}/{stood.sequence}/{file.name}"
         resumed = part.exists() and part.lstat().st_size > 0
         while True:
@@ -326,6 +330,15 @@ def _check_rows(place: str, part: Path, file: File) -> None:
         part.unlink()
         found = "unreadable" if rows is None else f"{rows} rows"
         raise PullError(place, found, f"{file.rows} rows", paper.EVIDENCE)
+
+
+def _is_whole(path: Path, file: File) -> bool:
+    """Whether what stands there is this file, to the byte: a name alone says nothing about that."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size == file.bytes and _digest(path) == file.sha256
 
 
 def _digest(path: Path) -> str:

@@ -11,6 +11,7 @@ from publication_world import Exports
 
 from collector.exports import sshsig
 from collector.exports.manifest import MANIFEST, SIGNATURE, SUMS, parse, render, sums
+from collector.exports.proof import verify_tree
 from collector.ground.errors import ConfigurationError
 from collector.pull.errors import PullError, UnreachableError
 from collector.pull.patience import Patience
@@ -321,6 +322,50 @@ def test_a_part_that_is_whole_or_too_long_is_handled(size, mirror, world, tmp_pa
     assert [wanted for path, wanted in mirror.asked if path == PATH + name] == (
         [] if size == "whole" else [None]
     )
+
+
+@pytest.mark.parametrize("damage", [lambda content: b"x" * len(content), lambda content: content[:-1]])
+def test_a_finished_file_of_an_earlier_run_is_held_against_the_manifest(damage, mirror, world, tmp_path):
+    """A file of an earlier run is read again: the right one is kept, one that the manifest does not mean is fetched anew."""
+    name, right = PARQUET.format(22), PARQUET.format(21)
+    for number, one, content in ((2, name, damage), (1, right, bytes)):
+        staged = tmp_path / "to" / f".tmp-00000{number}" / one
+        staged.parent.mkdir(parents=True)
+        staged.write_bytes(content((mirror.tree / f"00000{number}" / one).read_bytes()))
+    assert pull(mirror, world, tmp_path / "to").error is None
+    assert (tmp_path / "to/000002" / name).read_bytes() == (mirror.tree / "000002" / name).read_bytes()
+    asked = [path for path, _ in mirror.asked]
+    assert PATH + name in asked
+    assert f"/v1/publications/1/{right}" not in asked
+
+
+def test_a_number_that_comes_back_with_another_manifest_takes_no_old_file(mirror, world, tmp_path):
+    """A collector restored without its last publication makes it anew under its number: what a cut run had brought of the old
+    one goes under no other manifest, neither in place of a file that is fetched nor over one that stands.
+    """
+    to, name = tmp_path / "to", PARQUET.format(23)
+    old = (mirror.tree / "000003" / name).read_bytes()
+    mirror.lies["/v1/publications/3/2026-11-23-event4_sinkhole-avalanche-1-p001.csv"] = failing(
+        99, lambda: web.Response(status=503)
+    )
+    assert isinstance(pull(mirror, world, to).error, UnreachableError)
+    assert (to / ".tmp-000003" / name).read_bytes() == old
+    mirror.lies.clear()
+    data = tmp_path / "restored"
+    shutil.copytree(world.folder, data)
+    shutil.rmtree(data / "data" / "exports" / "shadowserver" / "000003")
+    made = Exports(data)
+    mirror.tree = made.tree
+    made.publish(2, rows=9, now_us=TODAY_US)
+    assert pull(mirror, world, to).error is None
+    new = (made.tree / "000003" / name).read_bytes()
+    assert (to / "000003" / name).read_bytes() == new != old
+    (to / ".tmp-000003").mkdir()
+    (to / ".tmp-000003" / name).write_bytes(old)
+    (to / "000003/2026-11-23-event4_sinkhole-avalanche-1-p001.csv").unlink()
+    assert pull(mirror, world, to).error is None
+    assert (to / "000003" / name).read_bytes() == new
+    assert not verify_tree(to, [world.public]).findings
 
 
 def test_another_range_than_asked_for_is_refused(mirror, world, tmp_path):

@@ -80,6 +80,8 @@ def run(chosen: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("pentrap pull: interrupted; the next run goes on from here", file=sys.stderr)
         return 1
+    finally:
+        teller.missing()
     teller.done(chosen.to)
     return 0
 
@@ -129,6 +131,8 @@ class _Teller:
         self._as_json = as_json
         self._bar: tuple[str, Bar] | None = None
         self._publications = self._files = self._bytes = 0
+        self._gone: dict[int, int] = {}
+        """How many files of which publications are missing here, since the collector's copies went early."""
         self.head = ""
 
     def __call__(self, said: dict[str, Any]) -> None:
@@ -138,6 +142,8 @@ class _Teller:
         if what == "file":
             self._files += 1
             self._bytes += said["bytes"]
+        elif what == "gone" and said["early"]:
+            self._gone[said["sequence"]] = len(said["files"])
         if self._as_json:
             print(json.dumps(said), flush=True)
         elif what == "publication":
@@ -162,10 +168,25 @@ class _Teller:
         print(f"pentrap pull: {words}", file=sys.stderr)
         return 1
 
+    def missing(self) -> None:
+        """One line a run, however many it concerns: it comes again each day until their time is over."""
+        if not self._gone:
+            return
+        of = ", ".join(
+            f"{number:06d} ({files} file{'s' if files > 1 else ''})" for number, files in self._gone.items()
+        )
+        print(
+            f"pentrap pull: GIVEN NO MORE, AND MISSING HERE: files of {of}. The collector says that its copies are gone, "
+            "though their manifests give them more time. Unless you were told that copies are kept for less long now, "
+            "ask the operator, by another way than this",
+            file=sys.stderr,
+        )
+
     def done(self, folder: Path) -> None:
         """Everything is there."""
         if self._as_json:
             counts = {"publications": self._publications, "files": self._files, "bytes": self._bytes}
+            counts["gone"] = sum(self._gone.values())
             print(json.dumps({"what": "done", "head": self.head} | counts), flush=True)
         elif self._publications:
             print(
@@ -174,6 +195,7 @@ class _Teller:
         else:
             print(
                 f"nothing new; {folder} has everything"
+                + (" that is still given" if self._gone else "")
                 + (f" up to {self.head.partition(':')[0]}" if self.head else "")
             )
 
@@ -187,8 +209,9 @@ def _attempts(text: str) -> int:
 def _line(said: dict[str, Any]) -> str:
     kind = said["kind"] + (f" {said['supplement']}" if said["supplement"] else "")
     rows = ", ".join(f"{count:,} {dataset}" for dataset, count in said["rows"].items()) or "no rows"
+    gone = f" ({len(said['gone'])} of them given no more)" if said["gone"] else ""
     return (
-        f"{said['sequence']:06d}  {said['date']}  {kind} of {said['order']}: {rows} in {said['files']} files, "
+        f"{said['sequence']:06d}  {said['date']}  {kind} of {said['order']}: {rows} in {said['files']} files{gone}, "
         f"{said['bytes'] / 1e6:,.1f} MB, TLP:{said['tlp']}, to be deleted after {said['keep_until']}"
     )
 
@@ -204,6 +227,10 @@ def _warnings(said: dict[str, Any]) -> list[str]:
     elif what == "key":
         kept = "kept in trusted.key" if said["kept"] else f"add it to the file of --key: {said['line']}"
         found.append(f"a key that is trusted has handed on to {said['key']}; {kept}")
+    elif what == "gone" and not said["early"]:
+        found.append(
+            f"{said['sequence']:06d}: {len(said['files'])} files are given no more, their time is over"
+        )
     elif what == "publication":
         place = f"{said['sequence']:06d}"
         if said["kind"] == "withdrawal":
@@ -215,8 +242,6 @@ def _warnings(said: dict[str, Any]) -> list[str]:
         if not said["complete"]:
             missing = ", ".join(said["missing_sensors"])
             found.append(f"{place} is incomplete: not sealed by {missing}; a supplement may follow")
-        if said["gone"]:
-            found.append(f"{place}: {len(said['gone'])} files are given no more, their time is over")
     return found
 
 

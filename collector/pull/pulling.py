@@ -1,38 +1,40 @@
 """The whole act: what is new is fetched, held against manifest, signature and chain, and given its name.
 
-The collector's list is a hint of how far its numbers go, nothing more; every number up to there is asked for, and what
+The collector's list is a hint of how far its numbers go (listing.py); every number up to there is asked for, and what
 is true is said by the signed manifests alone. Publications come one after the other: the next is not looked at before
 this one stands, so a withdrawal is never overtaken. Before that, the newest that stands here is held against what the
 collector has under the same number: if it is gone there, or another, its past was rewritten, and nothing is taken.
+
+A file that is not given before its time is over: where the list says that the copy is gone, the publication stands
+without it, and that is told; else a new publication is not taken, nor any after it. Where the publication stands
+already and only a copy is missing here, what comes after it is fetched first, and the run fails at its end.
 """
 
 import hashlib
-import json
 import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from collector.exports import sshsig
-from collector.exports.manifest import MANIFEST, MANIFEST_MAX, SEQUENCE_MAX, SIGNATURE, SUMS, File, Manifest
+from collector.exports.manifest import MANIFEST, MANIFEST_MAX, SIGNATURE, SUMS, File, Manifest
 from collector.exports.proof import rows_in
 from collector.ground import files
 from collector.pull import papers as paper
 from collector.pull import trust as keys
-from collector.pull.errors import PullError, UnreachableError
+from collector.pull.errors import PullError
 from collector.pull.holdings import Holdings, Stood, stood_of, today
+from collector.pull.listing import ROOT, Listing
 from collector.pull.remote import Remote
 
-LIST_MAX = 16 << 20
-"""Bytes of one page of the list."""
-PAGES_MAX = 2000
-ROOT = "/v1/publications"
 SPARE_BYTES = 64 << 20
 """Left free on the partner's disk."""
 Tell = Callable[[dict[str, Any]], None]
 Progress = Callable[[str, int, int], None]
 """Title, how many of how many bytes."""
+Came = Literal["verified", "over", "gone early", "kept back"]
+"""What came of a file. Not given: its time is over; the collector's list says that its copy is gone; neither."""
 
 
 class Ways(NamedTuple):
@@ -51,6 +53,9 @@ class Puller:
     def __init__(self, remote: Remote, holdings: Holdings, trust: keys.Trust, ways: Ways) -> None:
         self._remote, self._holdings, self._trust, self._ways = remote, holdings, trust, ways
         self._followed = False
+        self._listing = Listing(remote)
+        self._kept_back: list[str] = []
+        """Places of files that are missing here, not given, and not told to be gone."""
 
     async def run(self) -> None:
         """Everything that is there and not here. Raises PullError, ConfigurationError, OSError."""
@@ -66,6 +71,8 @@ class Puller:
         for number in range(1, end + 1):
             if number not in holdings.stood:
                 await self._take(number, end)
+        if self._kept_back:
+            raise _not_given(self._kept_back)
 
     async def _resume_trust(self) -> None:
         """What stands was verified when it came, or is covered by what was verified later: the last signer must be trusted."""
@@ -90,7 +97,7 @@ class Puller:
     async def _end(self, newest: Stood | None) -> int:
         """The highest number that the collector says there is; never below what stands here."""
         known = newest.sequence if newest else 0
-        listed = await self._listed(max(known - 1, 0))
+        listed = await self._listing.numbers(max(known - 1, 0))
         end = max(listed, default=0)
         if newest is None or listed.get(known) == newest.sha256:
             return end
@@ -104,18 +111,6 @@ class Puller:
             raise PullError(place, found, expected, paper.EVIDENCE)
         return max(end, known)
 
-    async def _listed(self, after: int) -> dict[int, str]:
-        """Numbers beyond `after` with the hashes that the list claims, page by page."""
-        found: dict[int, str] = {}
-        for _ in range(PAGES_MAX):
-            content = await self._remote.small(f"{ROOT}?after={after}", LIST_MAX)
-            page = {number: digest for number, digest in _numbers(content).items() if number > after}
-            if not page:
-                return found
-            found |= page
-            after = max(page)
-        raise UnreachableError(ROOT, f"a list of over {PAGES_MAX} pages", "an end of it", "tell the operator")
-
     async def _take(self, number: int, end: int) -> None:
         """One publication, from its papers to its place."""
         content = await self._paper(number, MANIFEST, MANIFEST_MAX)
@@ -128,23 +123,28 @@ class Puller:
         staged = self._holdings.stage(number)
         for name, text in ((MANIFEST, content), (SIGNATURE, signature), (SUMS, listed)):
             files.publish_bytes(staged / name, text)
-        gone = await self._fetch(stood, manifest.files, staged, f"{number} of {end}")
-        self._holdings.finish(stood, staged, {file.name for file in stood.files} - set(gone))
+        came = await self._fetch(stood, manifest.files, staged, f"{number} of {end}")
+        if kept_back := _those(came, "kept back"):
+            raise _not_given(_places(stood, kept_back))
+        self._holdings.finish(stood, staged, _those(came, "verified"))
         self._holdings.add(stood)
         if number == max(self._holdings.stood):
             self._trust.has_signed(papers.signer)
         self._ways.stands(stood)
-        self._tell_publication(manifest, stood, gone)
+        self._tell_publication(manifest, stood, _those(came, "over", "gone early"))
+        self._tell_gone(stood, _those(came, "over"), early=False)
+        self._tell_gone(stood, _those(came, "gone early"), early=True)
 
     async def _repair(self, stood: Stood, missing: list[File]) -> None:
         """Files that were here, or should have been."""
         staged = self._holdings.stage(stood.sequence)
-        gone = await self._fetch(stood, tuple(missing), staged, f"{stood.sequence}")
-        self._holdings.finish(stood, staged, {file.name for file in missing} - set(gone))
-        if len(gone) < len(missing):
-            self._ways.tell(
-                {"what": "repaired", "sequence": stood.sequence, "files": len(missing) - len(gone)}
-            )
+        came = await self._fetch(stood, tuple(missing), staged, f"{stood.sequence}")
+        verified = _those(came, "verified")
+        self._holdings.finish(stood, staged, verified)
+        if verified:
+            self._ways.tell({"what": "repaired", "sequence": stood.sequence, "files": len(verified)})
+        self._tell_gone(stood, _those(came, "gone early"), early=True)
+        self._kept_back += _places(stood, _those(came, "kept back"))
 
     async def _paper(self, number: int, name: str, limit: int) -> bytes:
         content = await self._remote.small(f"{ROOT}/{number}/{name}", limit)
@@ -201,53 +201,52 @@ class Puller:
                 }
             )
 
-    async def _fetch(self, stood: Stood, wanted: tuple[File, ...], staged: Path, title: str) -> list[str]:
-        """Bring files into the staged folder, each verified before it has its name; those that the collector gives no more."""
+    async def _fetch(
+        self, stood: Stood, wanted: tuple[File, ...], staged: Path, title: str
+    ) -> dict[str, Came]:
+        """Bring files into the staged folder, each verified before it has its name; by name, what came of it."""
         _check_space(staged, wanted)
         total = sum(file.bytes for file in wanted)
-        done, gone = 0, []
+        done, came = 0, {}
         for file in wanted:
 
             def tell(size: int, before: int = done) -> None:
                 self._ways.progress(title, before + size, total)
 
-            if not await self._file(stood, file, staged, tell):
-                gone.append(file.name)
+            came[file.name] = await self._file(stood, file, staged, tell)
             done += file.bytes
         self._ways.progress(title, 1, 1)
-        return gone
+        return came
 
-    async def _file(self, stood: Stood, file: File, staged: Path, tell: Callable[[int], None]) -> bool:
+    async def _file(self, stood: Stood, file: File, staged: Path, tell: Callable[[int], None]) -> Came:
         target, part = staged / file.name, staged / f".{file.name}.part"
         place = f"{stood.sequence:06d}/{file.name}"
         if _is_whole(target, file):
             _check_rows(place, target, file)
-            return True
+            return "verified"
         # Left by a run that had another manifest under this number, or damaged since.
         target.unlink(missing_ok=True)
+        if today() <= stood.until and self._listing.has_said(stood.sequence, file.name):
+            return "gone early"  # each file asked for in vain is an entry of the collector's audit log
         path = f"{ROOT}/{stood.sequence}/{file.name}"
         resumed = part.exists() and part.lstat().st_size > 0
         while True:
             if not await self._remote.download(path, part, file.bytes, file.sha256, tell):
                 part.unlink(missing_ok=True)
                 if today() > stood.until:
-                    return False
-                found = "the manifest names it, and the collector does not give it"
-                raise PullError(
-                    place, found, f"{file.bytes} bytes until {stood.until}", "ask the operator why"
-                )
+                    return "over"
+                return "gone early" if await self._listing.says(stood.sequence, file.name) else "kept back"
             digest = _digest(part)
             if digest == file.sha256:
                 break
             part.unlink()
             if not resumed:
                 raise PullError(place, f"SHA-256 {digest}", f"SHA-256 {file.sha256}", paper.EVIDENCE)
-            resumed = (
-                False  # what an earlier run left may have been damaged here: once more, from the first byte
-            )
+            # What an earlier run left may have been damaged here: once more, from the first byte.
+            resumed = False
         _check_rows(place, part, file)
         files.rename(part, target)
-        return True
+        return "verified"
 
     def _tell_publication(self, manifest: Manifest, stood: Stood, gone: list[str]) -> None:
         """Files too are told once all of it stands: whoever reads on finds them."""
@@ -279,6 +278,25 @@ class Puller:
             }
         )
 
+    def _tell_gone(self, stood: Stood, names: list[str], *, early: bool) -> None:
+        if names:
+            facts = {"sequence": stood.sequence, "files": names, "keep_until": stood.until.isoformat()}
+            self._ways.tell({"what": "gone"} | facts | {"early": early})
+
+
+def _those(came: dict[str, Came], *wanted: Came) -> list[str]:
+    return [name for name, one in came.items() if one in wanted]
+
+
+def _places(stood: Stood, names: list[str]) -> list[str]:
+    return [f"{stood.sequence:06d}/{name}" for name in names]
+
+
+def _not_given(places: list[str]) -> PullError:
+    found = "the manifest names it, and the collector does not give it"
+    expected = "every file whose time is not over, or the collector's word that its copy is gone"
+    return PullError(", ".join(places), found, expected, "ask the operator why")
+
 
 def _rows(manifest: Manifest) -> dict[str, int]:
     """Rows by dataset: each format of one has the same rows, so they are counted once."""
@@ -287,23 +305,6 @@ def _rows(manifest: Manifest) -> dict[str, int]:
         formats = found.setdefault(file.dataset, {})
         formats[file.format] = formats.get(file.format, 0) + file.rows
     return {dataset: max(formats.values()) for dataset, formats in found.items()}
-
-
-def _numbers(content: bytes | None) -> dict[int, str]:
-    """What a page of the list claims. Raises UnreachableError where it is none."""
-    try:
-        listed = json.loads(content or b"")
-        if isinstance(listed, dict):
-            listed = listed["publications"]
-        found = {one["sequence"]: one["manifest_sha256"] for one in listed}
-        if not all(type(number) is int and isinstance(digest, str) for number, digest in found.items()):
-            raise TypeError("numbers and hashes of another type")  # noqa: TRY301
-    except (ValueError, KeyError, TypeError, RecursionError):
-        expected = "a list of publications"
-        raise UnreachableError(
-            ROOT, "something else", expected, "see that the address is a collector's"
-        ) from None
-    return {number: digest for number, digest in found.items() if 0 < number <= SEQUENCE_MAX}
 
 
 def _check_space(staged: Path, wanted: tuple[File, ...]) -> None:

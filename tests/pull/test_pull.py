@@ -12,14 +12,17 @@ from authority import Authority
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from mirror import standing
 from partner_side import TODAY_US, run, verify
-from publication_world import DAY, contents, written
+from publication_world import DAY, ORDER, PARTNER, contents, written
 
 from collector.audit.key import read_key
 from collector.exports import sshsig
+from collector.exports.expiry import expire
+from collector.exports.kinds import Entitlement
 from collector.exports.publication import publish, stage
 from collector.manage.pull_server import context_of
 
 PARQUET = "2026-11-21-avalanche-1-events-p001.parquet"
+CSV = "2026-11-21-event4_sinkhole-avalanche-1-p001.csv"
 
 
 def test_everything_that_stands_comes_and_verifies(served, tmp_path):
@@ -197,14 +200,63 @@ def test_copies_whose_time_is_over_are_not_missed(served, tmp_path):
     assert served.pull(tmp_path / "to").code == 0
 
 
-def test_a_file_that_is_not_given_before_its_time_is_missed(served, tmp_path):
-    """What the manifest names and the collector keeps back is exit code 1, and the publication gets no name."""
+def shorten(served, days):
+    """The order's partner may keep copies for fewer days from now on, and the collector deletes what is due."""
+    exports = served.exports
+    now = Entitlement(
+        PARTNER,
+        ORDER,
+        "avalanche",
+        (),
+        (),
+        (),
+        (),
+        "AMBER",
+        ("events",),
+        ("parquet",),
+        days,
+        "victim notification",
+    )
+    assert expire(exports.log, exports.data, [now], TODAY_US).deleted
+
+
+def test_copies_that_went_before_their_manifests_time_hold_up_nothing(served, tmp_path):
+    """Where copies are kept for less long than the manifest says, and the list says that they are gone, the publication stands
+    without them, here and in a new folder; the withdrawal behind it comes, and what is missing is told on stderr and in --json.
+    """
+    served.exports.publish(0, now_us=TODAY_US - 40 * 86_400_000_000)
+    fresh, kept = tmp_path / "fresh", tmp_path / "kept"
+    assert served.pull(kept).code == 0
+    shorten(served, 30)
+    for path in (kept / "000001").glob("2026-*"):
+        path.unlink()
+    served.publish(0, kind="withdrawal", supplement=1, withdraws=(PARQUET,))
+    for to in (fresh, kept):
+        pulled = served.pull(to, "--json")
+        assert pulled.code == 0, pulled.err
+        (gone,) = pulled.of("gone")
+        assert (gone["sequence"], sorted(gone["files"]), gone["early"]) == (1, sorted([CSV, PARQUET]), True)
+        assert pulled.of("done")[0]["gone"] == 2
+        assert "GIVEN NO MORE, AND MISSING HERE: files of 000001 (2 files)" in pulled.err
+        assert "WITHDRAWN: 000002" in pulled.err
+        assert len(list((to / "000002").glob("2026-*"))) == 2
+        again = served.pull(to)
+        assert (again.code, "everything that is still given" in again.out) == (0, True)
+        assert "000001 (2 files)" in again.err
+        checked = verify(str(to), "--key", str(served.key))
+        assert (checked.code, checked.out.count("found:    missing")) == (1, 2)
+
+
+def test_of_a_publication_the_files_that_are_still_given_come(served, tmp_path):
+    """One copy is gone at the collector before its time: the other one comes, and only the one that is gone is told."""
     served.publish(0)
     (served.exports.tree / "000001" / PARQUET).unlink()
-    pulled = served.pull(tmp_path / "to")
-    assert pulled.code == 1
-    assert "the collector does not give it" in pulled.err
-    assert standing(tmp_path / "to") == []
+    pulled = served.pull(tmp_path / "to", "--json")
+    assert pulled.code == 0
+    assert [one["name"] for one in pulled.of("file")] == [CSV]
+    assert pulled.of("gone")[0]["files"] == pulled.of("publication")[0]["gone"] == [PARQUET]
+    assert "000001 (1 file)" in pulled.err
+    assert "5 events in 2 files (1 of them given no more)" in served.pull(tmp_path / "other").out
 
 
 def test_a_withdrawal_is_told_loudly(served, tmp_path):

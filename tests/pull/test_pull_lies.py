@@ -109,6 +109,82 @@ def test_a_manifest_with_times_that_no_calendar_has_is_refused(mirror, world, tm
         assert standing(tmp_path / "to") == ["000001"]
 
 
+def with_file(number, available, name="2026-11-22-avalanche-1-events-p001.parquet"):
+    """The list as it is, but for what it says of one publication's file."""
+    files = [{"name": name, "available": available}]
+    return lambda _, made: [one | {"files": files} if one["sequence"] == number else one for one in made]
+
+
+@pytest.mark.parametrize("available", [True, None, 0, "false", [False], {}])
+def test_a_file_that_is_kept_back_is_missed(available, mirror, world, tmp_path):
+    """Only the plain word that a copy is gone counts as such: without it the publication and what comes after gets no name."""
+    mirror.lies[PATH + PARQUET.format(22)] = lambda *_: web.Response(status=404)
+    mirror.lies["/v1/publications"] = with_file(2, available)
+    run = pull(mirror, world, tmp_path / "to")
+    assert "does not give it" in run.words
+    assert f"000002/{PARQUET.format(22)}" in run.words
+    assert standing(tmp_path / "to") == ["000001"]
+
+
+@pytest.mark.parametrize(
+    ("number", "name"), [(2, PARQUET.format(23)), (3, PARQUET.format(22)), (1, PARQUET.format(22))]
+)
+def test_the_word_on_another_file_excuses_none(number, name, mirror, world, tmp_path):
+    """A file of another name, or of another publication, that is gone says nothing of this one."""
+    mirror.lies[PATH + PARQUET.format(22)] = lambda *_: web.Response(status=404)
+    mirror.lies["/v1/publications"] = with_file(number, False, name)
+    assert "does not give it" in pull(mirror, world, tmp_path / "to").words
+    assert "000002" not in standing(tmp_path / "to")
+
+
+def test_a_lie_that_a_copy_is_gone_is_told_and_ends_with_the_lie(mirror, world, tmp_path):
+    """Who has the server but not the key can take files away, never silently: each run tells them, no paper is let off, and
+    they come when the list owns to them.
+    """
+    to, name = tmp_path / "to", PARQUET.format(22)
+    mirror.lies["/v1/publications"] = with_file(2, False)
+    for _ in range(2):
+        run = pull(mirror, world, to)
+        assert run.error is None
+        assert [one["files"] for one in run.said if one["what"] == "gone"] == [[name]]
+        assert standing(to) == ["000001", "000002", "000003"]
+        assert [finding.place for finding in verify_tree(to, [world.public]).findings] == [f"000002/{name}"]
+        # a run that has not read the list so far asks for the file first
+        mirror.lies[PATH + name] = lambda *_: web.Response(status=404)
+    assert [path for path, _ in mirror.asked].count(PATH + name) == 1
+    mirror.lies.clear()
+    run = pull(mirror, world, to)
+    assert [one["what"] for one in run.said] == ["repaired"]
+    assert not verify_tree(to, [world.public]).findings
+
+
+def test_the_papers_of_a_publication_whose_copies_are_gone_are_judged_as_any(mirror, world, tmp_path):
+    """Without files the chain is all there is: a manifest with a byte changed is refused, and nothing after it comes."""
+    mirror.lies["/v1/publications"] = with_file(2, False)
+    mirror.lies[PATH + "manifest.json"] = changed(40)
+    assert isinstance(pull(mirror, world, tmp_path / "to").error, PullError)
+    assert standing(tmp_path / "to") == ["000001"]
+
+
+def test_a_copy_that_is_kept_back_holds_up_nothing_that_comes_after(mirror, world, tmp_path):
+    """What stands here lacks two files, and one is not given: the other comes, new publications come, and the run fails."""
+    to = tmp_path / "to"
+    shutil.move(mirror.tree / "000003", tmp_path / "later")
+    assert pull(mirror, world, to).error is None
+    for path in (to / "000002").glob("2026-*"):
+        path.unlink()
+    shutil.move(tmp_path / "later", mirror.tree / "000003")
+    mirror.lies[PATH + PARQUET.format(22)] = lambda *_: web.Response(status=404)
+    run = pull(mirror, world, to)
+    assert isinstance(run.error, PullError)
+    assert f"000002/{PARQUET.format(22)}" in run.words
+    assert [one["what"] for one in run.said] == ["repaired", "file", "file", "publication"]
+    assert standing(to) == ["000001", "000002", "000003"]
+    assert [finding.place for finding in verify_tree(to, [world.public]).findings] == [
+        f"000002/{PARQUET.format(22)}"
+    ]
+
+
 def test_every_byte_of_the_small_papers_counts(mirror, world, tmp_path):
     """Signature and sums with any one bit changed are refused: sampled over each whole length."""
     for name in ("manifest.json", "manifest.json.sig", "SHA256SUMS"):

@@ -1,16 +1,19 @@
 """The daily export: when the clerk starts it, and what it learns of it.
 
 It runs as `pentrap export --due` in a process of its own, with memory of its own: whatever becomes of it, the clerk goes on
-sealing and answering. It starts at `[export] at` once yesterday is sealed by every expected sensor, at 05:30 UTC otherwise, and
-looks again every hour for what came late. Nothing is remembered here: what is owed is read off what stands.
+sealing and answering. What it says goes into a file without a name and is read once it has ended: a pipe is full after
+64 KiB, and its writer would wait for ever. It starts at `[export] at` once yesterday is sealed by every expected sensor, at
+05:30 UTC otherwise, and looks again every hour for what came late. Nothing is remembered here: what is owed is read off
+what stands.
 """
 
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import IO, Any
 
 from collector.exports.partners import read_partners
 from collector.manage.deliveries import Deliveries
@@ -31,6 +34,7 @@ class DailyExport:
         hour, minute = map(int, settings.export.at.split(":"))
         self._at = timedelta(hours=hour, minutes=minute)
         self._child: subprocess.Popen[bytes] | None = None
+        self._said: IO[bytes] | None = None
         self._next = 0.0
         self._day: date | None = None
 
@@ -43,10 +47,11 @@ class DailyExport:
     def look(self, now: datetime) -> None:
         """Start it where it is time, and take in what it said where it has ended."""
         if self._child is not None:
-            if self._child.poll() is None:
+            code = self._child.poll()
+            if code is None:
                 return
-            self._take_in(self._child)
             self._child = None
+            self._take_in(code)
         if self._is_time(now):
             self._start(now)
 
@@ -60,6 +65,7 @@ class DailyExport:
                 self._child.kill()
                 self._child.wait()
             self._child = None
+            self._forget()
 
     def _is_time(self, now: datetime) -> bool:
         if self._settings.export.unfinished_days or not read_partners(self._settings.partners_file, []):
@@ -73,32 +79,51 @@ class DailyExport:
 
     def _start(self, now: datetime) -> None:
         command = [sys.executable, "-m", "collector.cli", "export", "--due", "--json"]
+        self._forget()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the child is taken in
         self._child = subprocess.Popen(
-            [*command, "--config", str(self._settings.file)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
+            [*command, "--config", str(self._settings.file)], stdout=self._said, stdin=subprocess.DEVNULL
         )
         self._day = now.date()
         self._next = time.monotonic() + AGAIN_SECONDS
 
-    def _take_in(self, child: "subprocess.Popen[bytes]") -> None:
-        assert child.stdout is not None
-        said = [json.loads(line) for line in child.stdout.read().splitlines()]
-        child.stdout.close()
+    def _take_in(self, code: int) -> None:
+        """`code` is the child's. What it said may end anywhere: somebody may have killed it."""
         moment = time.time()
-        for day in said:
-            self._deliveries.exported(day)
-            for made in day["publications"]:
-                self._log.info(
-                    "exported",
-                    day=day["day"],
-                    partner=made["partner"],
-                    sequence=made["sequence"],
-                    kind=made["kind"],
-                    rows=made["rows"],
-                )
-        if child.returncode:
+        whole = True
+        for line in self._lines():
+            try:
+                self._learn(json.loads(line))
+            except Exception:  # whatever a broken child says must not end the clerk
+                whole = False
+        if code or not whole:
             self._next = time.monotonic() + AGAIN_AFTER_FAILURE_SECONDS
-            self._log.error("export_failed", code=child.returncode)
+            self._log.error("export_failed", code=code, told_whole=whole)
         else:
             self._deliveries.succeeded(
                 [partner.name for partner in read_partners(self._settings.partners_file, [])], moment
             )
+
+    def _lines(self) -> list[bytes]:
+        assert self._said is not None
+        self._said.seek(0)
+        lines = self._said.read().splitlines()
+        self._forget()
+        return lines
+
+    def _learn(self, day: dict[str, Any]) -> None:
+        self._deliveries.exported(day)
+        for made in day["publications"]:
+            self._log.info(
+                "exported",
+                day=day["day"],
+                partner=made["partner"],
+                sequence=made["sequence"],
+                kind=made["kind"],
+                rows=made["rows"],
+            )
+
+    def _forget(self) -> None:
+        if self._said is not None:
+            self._said.close()
+            self._said = None

@@ -6,9 +6,15 @@ verifiable. A manifest names its own key.
 
 `key_changed` with change "announced" tells partners the key to come, so that both stand in their lists before the first
 publication is signed by it: the overlap. With "replaced" it signs from then on.
+
+    exports/.key-lock    held (flock) while a publication is signed and entered, and while a key is replaced
+
+A publication of the former key behind one of the new key would break a partner's chain for good, so neither may happen between
+the two steps of the other.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -17,7 +23,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from collector.audit.key import read_key
 from collector.audit.log import Entry, read_entries
 from collector.exports import sshsig
+from collector.ground import files
 
+LOCK = Path("exports", ".key-lock")
 HANDOVER = "pentrap-key"
 """The namespace of an old key's signature over the new one's public line."""
 
@@ -43,6 +51,13 @@ class SigningKey(NamedTuple):
     def fingerprint(self) -> str:
         """As `ssh-keygen -l` prints it, and as manifests name it."""
         return sshsig.fingerprint(self.public)
+
+
+@contextmanager
+def signing_turn(data_dir: Path) -> Iterator[None]:
+    """Wait for the turn to sign or to replace the key, and keep it. Not to be nested."""
+    with files.locked(data_dir / LOCK):
+        yield
 
 
 def known_keys(data_dir: Path, key_file: Path) -> list[SigningKey]:
@@ -74,6 +89,11 @@ def keys_of(entries: Iterable[Entry], current: bytes | None) -> list[SigningKey]
     if not found and current is not None:
         found.append(SigningKey(current, "current", first_us, None, ""))
     return [*found, coming] if coming else found
+
+
+def key_in_force(entries: Iterable[Entry]) -> bytes | None:
+    """The public key that the entries say is in force; None where none was ever replaced."""
+    return next((key.public for key in keys_of(entries, None) if key.state == "current"), None)
 
 
 def handover(old: Ed25519PrivateKey, new: bytes) -> str:

@@ -12,6 +12,8 @@ number. So numbers have no gap and no number is given twice.
 
 Where an entered folder is gone altogether, its number may be used again only if nobody can have seen it: the log has no
 `pulled` entry of it (which is durable before a first byte goes out) and no later one was entered. Otherwise CorruptError.
+
+An export takes hours and the key may be replaced meanwhile, so `publish` asks the log which one is in force (`keys`).
 """
 
 import fcntl
@@ -32,6 +34,7 @@ from collector.audit.ledger import Ledger
 from collector.audit.log import AuditLog, Entry, read_entries
 from collector.audit.tiles import CHECKPOINT
 from collector.exports import sshsig
+from collector.exports.keys import key_in_force, signing_turn
 from collector.exports.kinds import Kind, Made, WrittenFile
 from collector.exports.manifest import (
     MANIFEST,
@@ -46,6 +49,7 @@ from collector.exports.manifest import (
     render,
     sums,
 )
+from collector.exports.means import ExportError
 from collector.ground import files
 from collector.ground.errors import CorruptError
 
@@ -105,18 +109,20 @@ def publish(
     """Give the staged files a manifest and the next number of the partner's sequence.
 
     One that stands already for the same kind, date, order and supplement is given back instead, and nothing is published.
-    Raises CorruptError (the sequence is damaged), ValueError (the staged files are not those named), OSError; then nothing has
-    been published, or `settle` will complete it.
+    Raises ExportError (the key is not in force any more), CorruptError (the sequence is damaged), ValueError (the staged files
+    are not those named), OSError; then nothing has been published, or `settle` will complete it.
     """
     folder = data_dir / FOLDER / contents.partner
     if staged.parent != folder:
         raise ValueError(f"staged in {staged.parent}, expected {folder}")
-    with turn(folder):
-        ledger = _settle(data_dir, contents.partner)
+    with turn(folder), signing_turn(data_dir):
+        entries = read_entries(data_dir / "audit")
+        ledger = _settle(data_dir, contents.partner, entries)
         before = publications(data_dir, contents.partner)
         for earlier in before:
             if _what(earlier.manifest) == _what(contents):
                 return made_of(earlier)
+        signer = _signer(key, entries, contents)
         _check_staged(staged, contents, before)
         log.sign()
         last = before[-1] if before else None
@@ -126,7 +132,7 @@ def publish(
             sequence=last.sequence + 1 if last else 1,
             previous_sha256=_entered_hash(ledger, contents.partner, last),
             published=_moment(now_us),
-            key=sshsig.fingerprint(key.public_key().public_bytes_raw()),
+            key=signer,
             audit_checkpoint=(data_dir / "audit" / CHECKPOINT).read_text("utf-8"),
         )
         content = render(manifest)
@@ -160,7 +166,7 @@ def publish(
 def settle(data_dir: Path, partner: str) -> None:
     """Complete what a crash left of the last publication, and sweep away what never was one. Raises CorruptError, OSError."""
     with turn(data_dir / FOLDER / partner):
-        _settle(data_dir, partner)
+        _settle(data_dir, partner, read_entries(data_dir / "audit"))
 
 
 def folder_of(data_dir: Path, partner: str, sequence: int) -> Path:
@@ -210,10 +216,9 @@ def made_of(publication: Publication) -> Made:
     )
 
 
-def _settle(data_dir: Path, partner: str) -> Ledger:
+def _settle(data_dir: Path, partner: str, entries: list[Entry]) -> Ledger:
     """With the partner's turn. What the log says of it afterwards is what stands."""
     folder = data_dir / FOLDER / partner
-    entries = read_entries(data_dir / "audit")
     ledger = Ledger.of(entries)
     entered = {number: entry for (name, number), entry in ledger.exported.items() if name == partner}
     standing = set(sequences(folder))
@@ -290,6 +295,20 @@ def _entered_hash(ledger: Ledger, partner: str, last: Publication | None) -> str
     if digest != entry.facts["manifest_sha256"]:
         raise _damaged(last.folder / MANIFEST, f"is not the one that entry {entry.number} says")
     return digest
+
+
+def _signer(key: Ed25519PrivateKey, entries: list[Entry], contents: Contents) -> str:
+    """The key's fingerprint. Raises ExportError: another one is in force, and a partner that saw that refuses this one."""
+    public = key.public_key().public_bytes_raw()
+    current = key_in_force(entries)
+    if current is not None and public != current:
+        raise ExportError(
+            f"publish {contents.date} of {contents.order} for {contents.partner}: the signing key was replaced meanwhile\n"
+            f"    found:    {sshsig.fingerprint(public)}, with which this export began\n"
+            f"    expected: {sshsig.fingerprint(current)}, in force by the audit log\n"
+            "    remedy:   export again: it signs with the key in force; nothing of this publication was entered"
+        )
+    return sshsig.fingerprint(public)
 
 
 def _check_staged(staged: Path, contents: Contents, before: list[Publication]) -> None:

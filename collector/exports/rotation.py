@@ -14,10 +14,12 @@ way, and the log, whose key is derived from it, be begun anew (deploy/README.md)
 
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from collector.audit.key import LOG_KEY_SUFFIX, make_key, read_key
 from collector.audit.log import AuditLog, read_entries
 from collector.exports import sshsig
-from collector.exports.keys import SigningKey, handover, keys_of, known_keys
+from collector.exports.keys import SigningKey, handover, key_in_force, known_keys, signing_turn
 from collector.ground import files
 from collector.ground.errors import ConfigurationError, Problem
 
@@ -42,7 +44,58 @@ def announce(log: AuditLog, data_dir: Path, key_file: Path, now_us: int, actor: 
 def replace(
     log: AuditLog, data_dir: Path, key_file: Path, now_us: int, actor: str, *, at_once: bool = False
 ) -> SigningKey:
-    """Put the announced key in force. Raises ConfigurationError (none was announced, or not for long enough), OSError."""
+    """Put the announced key in force; what is being signed with the old one is waited for.
+
+    Raises ConfigurationError (none was announced, or not for long enough), OSError.
+    """
+    with signing_turn(data_dir):
+        return _replace(log, data_dir, key_file, now_us, actor, at_once=at_once)
+
+
+def settle(data_dir: Path, key_file: Path) -> bool:
+    """Complete a replacement that was entered and then cut off; whether there was one. Raises ConfigurationError, OSError."""
+    current = current_key(data_dir)
+    if current is None or read_key(key_file).public_key().public_bytes_raw() == current:
+        return False
+    coming = next_path(key_file)
+    if coming.exists() and read_key(coming).public_key().public_bytes_raw() == current:
+        files.rename(coming, key_file)
+        return True
+    raise not_in_force(key_file)
+
+
+def current_key(data_dir: Path) -> bytes | None:
+    """The public key that the log says is in force; None where none was ever replaced."""
+    return key_in_force(read_entries(data_dir / "audit"))
+
+
+def read_key_in_force(data_dir: Path, key_file: Path) -> Ed25519PrivateKey:
+    """The key that signs now. Raises ConfigurationError: the file holds another one than the log says."""
+    key = read_key(key_file)
+    current = current_key(data_dir)
+    if current is not None and key.public_key().public_bytes_raw() != current:
+        raise not_in_force(key_file)
+    return key
+
+
+def not_in_force(key_file: Path) -> ConfigurationError:
+    """The key file is not the one that the log knows."""
+    return _problem(
+        key_file,
+        "another key than the one in force by the audit log",
+        "the key that `pentrap key` says is current",
+        "pentrap key --replace completes a replacement that was cut off; else restore the file from a copy",
+    )
+
+
+def next_path(key_file: Path) -> Path:
+    """Where the key to come lies."""
+    return Path(f"{key_file}{NEXT_SUFFIX}")
+
+
+def _replace(
+    log: AuditLog, data_dir: Path, key_file: Path, now_us: int, actor: str, *, at_once: bool
+) -> SigningKey:
     if settle(data_dir, key_file):
         return known_keys(data_dir, key_file)[-1]
     coming = next_path(key_file)
@@ -71,46 +124,6 @@ def replace(
     _enter(log, "replaced", key_file, new, now_us, actor)
     files.rename(coming, key_file)
     return known_keys(data_dir, key_file)[-1]
-
-
-def settle(data_dir: Path, key_file: Path) -> bool:
-    """Complete a replacement that was entered and then cut off; whether there was one. Raises ConfigurationError, OSError."""
-    current = current_key(data_dir)
-    if current is None or read_key(key_file).public_key().public_bytes_raw() == current:
-        return False
-    coming = next_path(key_file)
-    if coming.exists() and read_key(coming).public_key().public_bytes_raw() == current:
-        files.rename(coming, key_file)
-        return True
-    raise not_in_force(key_file)
-
-
-def current_key(data_dir: Path) -> bytes | None:
-    """The public key that the log says is in force; None where none was ever replaced."""
-    known = [key for key in keys_of(read_entries(data_dir / "audit"), None) if key.state == "current"]
-    return known[0].public if known else None
-
-
-def check_in_force(data_dir: Path, key_file: Path) -> None:
-    """Whether the key file holds the key that the log says signs. Raises ConfigurationError."""
-    current = current_key(data_dir)
-    if current is not None and read_key(key_file).public_key().public_bytes_raw() != current:
-        raise not_in_force(key_file)
-
-
-def not_in_force(key_file: Path) -> ConfigurationError:
-    """The key file is not the one that the log knows."""
-    return _problem(
-        key_file,
-        "another key than the one in force by the audit log",
-        "the key that `pentrap key` says is current",
-        "pentrap key --replace completes a replacement that was cut off; else restore the file from a copy",
-    )
-
-
-def next_path(key_file: Path) -> Path:
-    """Where the key to come lies."""
-    return Path(f"{key_file}{NEXT_SUFFIX}")
 
 
 def _enter(log: AuditLog, change: str, key_file: Path, new: bytes, now_us: int, actor: str) -> None:

@@ -8,10 +8,10 @@ the entry `exported` is the act.
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from collector.audit.key import read_key
 from collector.audit.ledger import Ledger
 from collector.audit.log import AuditLog, read_entries
 from collector.audit.people import MACHINE
@@ -24,7 +24,7 @@ from collector.exports.kinds import WITHDRAWALS, Entitlement
 from collector.exports.means import ExportError, Means
 from collector.exports.partners import entitlements, read_partners
 from collector.exports.publication import publications
-from collector.exports.rotation import check_in_force
+from collector.exports.rotation import read_key_in_force
 from collector.exports.withdrawal import Taken, Wanted, withdraw
 from collector.exports.withdrawn import all_withdrawn, to_take_back
 from collector.ground.clock import now_us
@@ -46,12 +46,12 @@ def exporter(settings: Settings, log: AuditLog) -> Iterator["Exporter"]:
     """Everything that exports of any day need. Raises ConfigurationError, OSError."""
     ledger = Ledger.of(read_entries(settings.data_dir / "audit"))
     granted = granted_now(settings, ledger)
-    check_in_force(settings.data_dir, settings.signing_key)
+    key = read_key_in_force(settings.data_dir, settings.signing_key)
     with enrichment(*settings.databases) as found:
         means = Means(
             data_dir=settings.data_dir,
             sensors=expected_sensors(settings),
-            key=read_key(settings.signing_key),
+            key=key,
             memory_mb=settings.export.memory_mb,
             temp_max_gb=settings.export.temp_max_gb,
             reserve_bytes=settings.intake.disk_reserve_mb * MB,
@@ -141,7 +141,7 @@ def _not_taken_back(settings: Settings) -> set[date]:
 
 
 class Exporter:
-    """Exports of days with the same means."""
+    """Exports of days with the same means, but for the key: an officer may replace it between two days."""
 
     def __init__(self, settings: Settings, log: AuditLog, means: Means, granted: list[Entitlement]) -> None:
         self._settings, self._log, self._means = settings, log, means
@@ -155,7 +155,10 @@ class Exporter:
         incomplete: bool = False,
         progress: Callable[[int, int], None] = lambda _done, _total: None,
     ) -> Outcome:
-        """Publish what is owed of a day. Raises ExportError, CorruptError, EngineError, OSError."""
+        """Publish what is owed of a day.
+
+        Raises ConfigurationError (the key), ExportError, CorruptError, EngineError, OSError.
+        """
         moment = now_us()
         now = datetime.fromtimestamp(moment / 1e6, UTC)
         unfinished = self._settings.export.unfinished_days
@@ -165,7 +168,7 @@ class Exporter:
             )
         allowed = incomplete or unfinished or now >= is_published_from(day)
         return export_day(
-            self._means,
+            self._means_now(),
             self._log,
             self.granted,
             day,
@@ -188,8 +191,9 @@ class Exporter:
             expected = f"one of {', '.join(sorted(known))}" if known else "an order, and none was ever loaded"
             place = str(self._settings.data_dir / "audit")
             raise ConfigurationError([Problem(place, "--order", wanted.order, expected, "correct the name")])
+        means = self._means_now()
         taken = withdraw(
-            self._means,
+            means,
             self._log,
             self.granted,
             day,
@@ -203,7 +207,7 @@ class Exporter:
         if dry_run:
             return taken, None
         outcome = export_day(
-            self._means,
+            means,
             self._log,
             self.granted,
             day,
@@ -212,6 +216,10 @@ class Exporter:
             kinds=WITHDRAWALS,
         )
         return taken, outcome
+
+    def _means_now(self) -> Means:
+        key = read_key_in_force(self._settings.data_dir, self._settings.signing_key)
+        return replace(self._means, key=key)
 
 
 def _not_loaded(operation: Operation, ledger: Ledger) -> Problem | None:

@@ -3,24 +3,30 @@
 import json
 import shutil
 import subprocess
+import threading
 
 import pytest
 from collectors import PENTRAP
+from day_world import DAY, OTHER_STREAM, Day, entitlement
 from publication_world import NOW_US, Exports
+from test_withdrawal import records
 
 from collector.audit.check import check_log
 from collector.audit.key import checkpoint_key, read_key
 from collector.exports import sshsig
-from collector.exports.keys import follows, known_keys
+from collector.exports.keys import follows, known_keys, signing_turn
 from collector.exports.manifest import MANIFEST, SIGNATURE
+from collector.exports.means import ExportError
 from collector.exports.proof import verify_tree
 from collector.exports.rotation import (
     announce,
-    check_in_force,
     next_path,
+    read_key_in_force,
     replace,
 )
 from collector.ground.errors import ConfigurationError
+from collector.service import settings
+from collector.service.exporting import Exporter
 
 DAY_US = 86_400_000_000
 
@@ -135,11 +141,71 @@ def test_l21_a_replacement_cut_off_after_its_entry_is_completed(tmp_path):
     next_path(world.key_file).chmod(0o600)
     world.key_file.write_bytes(old)
     with pytest.raises(ConfigurationError, match="another key than the one in force"):
-        check_in_force(world.data, world.key_file)
+        read_key_in_force(world.data, world.key_file)
     replace(world.log, world.data, world.key_file, NOW_US + 8 * DAY_US, "p-1")
     assert world.key_file.read_bytes() == new
     assert len(world.entries("key_changed")) == 2
-    check_in_force(world.data, world.key_file)
+    read_key_in_force(world.data, world.key_file)
+
+
+def test_a_key_that_is_not_in_force_any_more_signs_nothing(tmp_path):
+    """Replaced between two publications of one export: the second is refused with both keys named, nothing is entered, and
+    with the new key the same one follows the first in a chain that verifies.
+    """
+    world = Exports(tmp_path)
+    world.publish(0)
+    old = world.public
+    replaced(world)
+    new = public(world.key_file)
+    with pytest.raises(ExportError, match="the signing key was replaced") as caught:
+        world.publish(1)
+    for needed in (
+        sshsig.fingerprint(old),
+        sshsig.fingerprint(new),
+        "shadowserver",
+        "remedy:   export again",
+    ):
+        assert needed in str(caught.value), needed
+    assert (len(world.entries()), world.numbers()) == (1, ["000001"])
+    world.key = read_key(world.key_file)
+    assert world.publish(1).sequence == 2
+    assert verify_tree(world.tree, [old, new]).findings == []
+
+
+def test_an_export_of_several_days_goes_on_with_the_new_key(tmp_path, rules):
+    """One Exporter, the key replaced between two of its publications: the first has the old key's signature, the second the
+    new one's.
+    """
+    world = Day(tmp_path, rules)
+    world.config.write_text(world.config.read_text() + "[export]\nunfinished_days = true\n")
+    exporter = Exporter(settings.load(world.config, {}), world.log, world.means(), [entitlement()])
+    world.record(records(rules, 20))
+    world.seal()
+    assert len(exporter.export(DAY).made) == 1
+    old = world.public
+    replaced(world)
+    new = public(world.key_file)
+    world.record(records(rules, 5), OTHER_STREAM)
+    assert [made.kind for made in exporter.export(DAY).made] == ["supplement"]
+    keys = [json.loads((world.tree / f"{n:06d}" / MANIFEST).read_bytes())["key"] for n in (1, 2)]
+    assert keys == [sshsig.fingerprint(old), sshsig.fingerprint(new)]
+    assert verify_tree(world.tree, [old, new]).findings == []
+
+
+def test_no_key_is_replaced_while_a_publication_is_signed(tmp_path):
+    """`replace` waits for the turn: between a publication's look at the key and its entry no other key comes into force."""
+    world = Exports(tmp_path)
+    announce(world.log, world.data, world.key_file, NOW_US, "p-1")
+    officer = threading.Thread(
+        target=replace, args=(world.log, world.data, world.key_file, NOW_US, "p-1"), kwargs={"at_once": True}
+    )
+    with signing_turn(world.data):
+        officer.start()
+        officer.join(0.3)
+        assert officer.is_alive()
+        assert len(world.entries("key_changed")) == 1
+    officer.join(10)
+    assert [entry.facts["change"] for entry in world.entries("key_changed")] == ["announced", "replaced"]
 
 
 def test_the_command_shows_announces_and_replaces(tmp_path):

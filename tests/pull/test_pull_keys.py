@@ -4,11 +4,13 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from mirror import Mirror, Run, standing
-from partner_side import TODAY_US
+from partner_side import TODAY_US, serving
 from publication_world import Exports
 
-from collector.exports import sshsig
+from collector.audit.key import read_key
+from collector.exports import rotation, sshsig
 from collector.exports.keys import handover
+from collector.exports.means import ExportError
 from collector.pull.errors import PullError
 
 
@@ -131,3 +133,24 @@ def test_a_list_of_keys_that_is_none_helps_nobody(said, rotating, tmp_path):
     assert isinstance(run.error, PullError)
     assert "signed by" in run.words
     assert standing(tmp_path / "to") == ["000001"]
+
+
+def test_a_partner_follows_a_key_that_was_replaced_in_the_middle_of_an_export(tmp_path):
+    """What the old key would still have signed is refused by the collector, not by the partner: its chain goes on."""
+    with serving(tmp_path) as served:
+        served.publish(0)
+        assert served.pull(tmp_path / "to").code == 0
+        exports = served.exports
+        place = (exports.log, exports.data, exports.key_file, TODAY_US, "p-1")
+        rotation.announce(*place)
+        rotation.replace(*place, at_once=True)
+        began_with, exports.key = exports.key, read_key(exports.key_file)
+        served.publish(1)
+        exports.key, now = began_with, exports.key
+        with pytest.raises(ExportError):
+            served.publish(2)
+        exports.key = now
+        served.publish(2)
+        said = served.pull(tmp_path / "to")
+        assert said.code == 0, said.err
+        assert standing(tmp_path / "to") == ["000001", "000002", "000003"]

@@ -14,6 +14,7 @@ asking           options that commands share
 progress         a bar on stderr
 signals          which end a reading where its end can still be entered
 stdout           whose reader may go before everything is said
+refused          what the system refused, in words
 __main__         `python -m collector.cli`
 """
 
@@ -25,6 +26,7 @@ from pathlib import Path
 from types import ModuleType
 
 import collector
+from collector.cli.refused import refusal
 from collector.cli.stdout import READER_GONE, forget_stdout
 from collector.ground.errors import BusyError, ConfigurationError, CorruptError
 
@@ -108,5 +110,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except CorruptError as error:
         print(f"pentrap: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(refusal(" ".join(["pentrap", *called]), error), file=sys.stderr)
         return 1
     return code

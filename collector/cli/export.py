@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from collector.cli.asking import add_day
 from collector.cli.progress import Bar
+from collector.cli.refused import refusal
 from collector.ground import process
 from collector.ground.errors import ConfigurationError, PentrapError, Problem
 from collector.service import acts
@@ -47,10 +48,11 @@ def run(chosen: argparse.Namespace) -> int:
     with acts.desk(settings) as desk, exporting.exporter(settings, desk.log) as exporter:
         _check_partner(chosen.partner, exporter, str(settings.partners_file))
         days = exporting.owed_days(settings, datetime.now(UTC)) if chosen.due else [chosen.date]
-        return max([_export(exporter, day, chosen) for day in days], default=0)
+        place = str(settings.data_dir)
+        return max([_export(exporter, day, chosen, place) for day in days], default=0)
 
 
-def _export(exporter: "Exporter", day: date, chosen: argparse.Namespace) -> int:
+def _export(exporter: "Exporter", day: date, chosen: argparse.Namespace, place: str) -> int:
     bar = Bar(f"export {day}")
     try:
         outcome = exporter.export(day, chosen.partner, incomplete=chosen.incomplete, progress=bar)
@@ -58,6 +60,9 @@ def _export(exporter: "Exporter", day: date, chosen: argparse.Namespace) -> int:
         if isinstance(error, ConfigurationError):
             raise
         print(f"pentrap export: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:  # the days after this one may still be published
+        print(refusal(f"pentrap export {day}", error, place), file=sys.stderr)
         return 1
     finally:
         bar(1, 1)

@@ -1,14 +1,25 @@
 """`pentrap export`, and the clerk that runs it daily: as an operator uses them, with a real collector's day."""
 
+import errno
+import hashlib
 import json
+import os
 import shutil
 import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from collectors import PENTRAP, Collector, exchange, get, write_operation
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "exports"))
+
+from publication_world import SENSOR, Exports
+
+from collector.cli import main
+from collector.segments.catalogue import marker_path, seal_day
 
 LIBRARY = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
 needs_faketime = pytest.mark.skipif(LIBRARY is None, reason="needs Debian's faketime")
@@ -195,3 +206,81 @@ def test_an_export_that_fails_is_tried_again_and_hurts_nobody(tmp_path: Path) ->
         assert export(collector, "--due").returncode == 0
         assert collector.stop() == 0
     assert len(manifests(collector, "cert-a")) == 1
+
+
+class Owed(Exports):
+    """The two days before today, sealed and empty; both are owed to both partners."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        starts, ends = NOW - timedelta(days=10), NOW + timedelta(days=20)
+        path = write_operation(folder / "operations", starts=starts, ends=ends, extra=ANNEX)
+        (folder / "partners.toml").write_text(PARTNERS)
+        self.config.write_text(self.config.read_text() + "[intake]\ndisk_reserve_mb = 1\n")
+        moment = int((NOW - timedelta(days=10)).timestamp()) * 1_000_000
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        self.log.append(
+            "operation_loaded", moment, operation="op", configuration=digest, schedules=[], answer="0" * 64
+        )
+        window = {"starts": starts.isoformat(), "ends": ends.isoformat(), "fields": [], "retention_days": 90}
+        self.log.append("order_loaded", moment, operation="op", order="op-1", kind="pen-trap", **window)
+        self.days = [TODAY - timedelta(days=2), YESTERDAY]
+        for day in self.days:
+            seal_day(self.data, SENSOR, day, sealed_at=NOW, kernel_dropped={"tcp": 0, "udp": 0})
+        self.log.close()
+
+    def export(self, *words: str) -> int:
+        return main(["export", "--config", str(self.config), *words])
+
+    def published(self) -> set[str]:
+        paths = (self.data / "exports").glob("*/0*/manifest.json")
+        return {json.loads(path.read_text())["date"] for path in paths}
+
+
+def test_a_day_that_the_system_refuses_leaves_the_others(tmp_path: Path, capsys) -> None:
+    """With --due: a marker that cannot be read is told with its path, the reason and what to do; the day after is published;
+    exit 1. Mended, the first follows.
+    """
+    world = Owed(tmp_path)
+    broken = marker_path(world.data, SENSOR, world.days[0])
+    aside = broken.rename(tmp_path / "aside")
+    broken.mkdir()
+    assert world.export("--due", "--json") == 1
+    said = capsys.readouterr()
+    assert f"pentrap export {world.days[0]}: {broken}: Is a directory\n    remedy:   " in said.err
+    assert [json.loads(line)["day"] for line in said.out.splitlines()] == [world.days[1].isoformat()]
+    assert world.published() == {world.days[1].isoformat()}
+    broken.rmdir()
+    aside.rename(broken)
+    assert world.export("--due") == 0
+    assert world.published() == {day.isoformat() for day in world.days}
+
+
+def test_a_full_disk_is_told_though_the_system_names_no_file(tmp_path: Path, capsys, monkeypatch) -> None:
+    """ENOSPC of a write has no path: the data directory is named, with the remedy; nothing is published."""
+    world = Owed(tmp_path)
+
+    def refuse(*_args: object, **_more: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("collector.exports.publication._write", refuse)
+    assert world.export("--date", YESTERDAY.isoformat()) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(
+        f"pentrap export {YESTERDAY}: {world.data}: No space left on device\n    remedy:   make room"
+    )
+    assert world.published() == set()
+
+
+def test_a_folder_that_stands_in_the_way_is_told_by_every_command(tmp_path: Path, capsys) -> None:
+    """A day's export, and other verbs: operation, path, reason and remedy, exit 1, no traceback."""
+    world = Owed(tmp_path)
+    (world.data / "exports").write_text("not a folder")
+    assert world.export("--date", YESTERDAY.isoformat()) == 1
+    assert f"{world.data}/exports" in capsys.readouterr().err
+    (world.data / "access" / "tokens.json").mkdir(parents=True)
+    assert main(["partner", "show", "--config", str(world.config)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(
+        f"pentrap partner: {world.data}/access/tokens.json: Is a directory\n    remedy:   "
+    )

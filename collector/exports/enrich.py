@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import maxminddb
 
 from collector.exports.manifest import Database
-from collector.ground.errors import ConfigurationError, Problem
+from collector.ground.errors import ConfigurationError, CorruptError, Problem
 
 MARKS = ("scanner", "crawler", "researcher", "probe")
 MARKS_HEADER = ["network", "mark", "source", "as_of"]
@@ -32,6 +32,7 @@ IPV4_BITS_OFFSET = 96
 IPV4_MAPPED = 0xFFFF << 32
 IPV4_MAPPED_LAST = IPV4_MAPPED | 0xFFFF_FFFF
 _COUNTRY = re.compile(r"[A-Z]{2}")
+_REMEDY = "Nothing more is published with it: download the file again, or leave the setting empty"
 _AS_NUMBER_MAX = (1 << 32) - 1
 
 
@@ -104,7 +105,10 @@ def spans_of(network: str) -> list[tuple[int, int]]:
 
 
 def in_database(stack: ExitStack, path: Path, read: Callable[[Any], Any]) -> Found:
-    """A look-up in an .mmdb file, open as long as `stack`; `read` takes the value from what it holds."""
+    """A look-up in an .mmdb file, open as long as `stack`; `read` takes the value from what it holds.
+
+    The look-up raises CorruptError where the file turns out to be damaged: opening it reads its end only.
+    """
     reader = stack.enter_context(maxminddb.open_database(str(path), maxminddb.MODE_MMAP_EXT))
     only_ipv4 = reader.metadata().ip_version == 4
 
@@ -113,7 +117,10 @@ def in_database(stack: ExitStack, path: Path, read: Callable[[Any], Any]) -> Fou
         if only_ipv4 and not ipv4:
             return None, IPV4_MAPPED - 1 if address < IPV4_MAPPED else (1 << 128) - 1
         asked = str(IPv6Address(address)) if not ipv4 else _dotted(address)
-        record, length = reader.get_with_prefix_len(asked)
+        try:
+            record, length = reader.get_with_prefix_len(asked)
+        except (maxminddb.InvalidDatabaseError, ValueError):
+            raise CorruptError("look up addresses", str(path), "its tree", "is damaged", _REMEDY) from None
         bits = (32 if ipv4 else 128) - length
         last = address | ((1 << max(bits, 0)) - 1)
         if address < IPV4_MAPPED:
@@ -229,7 +236,7 @@ def described(kind: Any, path: Path) -> Database:
             with maxminddb.open_database(str(path), maxminddb.MODE_MMAP_EXT) as reader:
                 epoch = reader.metadata().build_epoch
             built = datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if epoch else None
-    except (OSError, maxminddb.InvalidDatabaseError, OverflowError) as error:
+    except (OSError, maxminddb.InvalidDatabaseError, OverflowError, ValueError) as error:
         raise ConfigurationError([_unreadable(kind, path, error)]) from None
     return Database(kind=kind, name=path.name, built=built, sha256=digest)
 

@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from databases import database
+from day_world import Day, entitlement
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from test_withdrawal import records
 
 from collector.exports.addresses import write_addresses
 from collector.exports.enrich import (
@@ -24,7 +26,7 @@ from collector.exports.enrich import (
     read_marks,
     spans_of,
 )
-from collector.ground.errors import ConfigurationError
+from collector.ground.errors import ConfigurationError, CorruptError
 
 V4_FIRST, V4_LAST = 0xFFFF << 32, (0xFFFF << 32) | 0xFFFF_FFFF
 
@@ -211,3 +213,20 @@ def test_a_file_that_is_no_database_is_told(tmp_path):
     assert [problem.file.rpartition("/")[2] for problem in found] == ["bad.mmdb", "absent.mmdb", "absent.csv"]
     with pytest.raises(ConfigurationError), enrichment(tmp_path / "bad.mmdb", None, []):
         pass
+
+
+def test_a_database_whose_tree_is_damaged_stops_the_export(tmp_path, rules):
+    """Its end is whole, so it opens; the look-up finds the damage: an error that names the file, and nothing is published."""
+    path = database(tmp_path / "geo.mmdb", {"192.0.2.0/24": {"country": {"iso_code": "DE"}}})
+    content = path.read_bytes()
+    tree_ends = content.index(b"\xab\xcd\xefMaxMind.com") - 20
+    path.write_bytes(content[:40] + b"\xff" * (tree_ends - 40) + content[tree_ends:])
+    with enrichment(None, path, []) as enriched:
+        world = Day(tmp_path / "day", rules, enrichment=enriched)
+        world.record(records(rules, 30))
+        world.seal()
+        with pytest.raises(CorruptError, match=f"look up addresses: {path}") as caught:
+            world.export([entitlement()])
+    assert "download the file again" in str(caught.value)
+    assert world.entries() == []
+    assert not world.tree.exists()

@@ -34,6 +34,10 @@ PREFIX = "ptr_"
 """So that scanners for leaked secrets, and people, know one when they see it."""
 TOKEN = re.compile(PREFIX + r"[A-Za-z0-9_-]{43}", re.ASCII)
 ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
+_PARTNER = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_MOMENT_MAX_US = 253_402_300_799_999_999
+"""The last microsecond of the year 9999: later ones cannot be written down."""
 EXPIRES_DAYS = 365
 OVERLAP_DAYS = 7
 """How long a token goes on after it was rotated: partners change theirs on a working day."""
@@ -86,7 +90,7 @@ def read(data_dir: Path) -> list[Token]:
         return []
     try:
         document = json.loads(content)
-        found = [Token(**one) for one in document["tokens"]] if document["version"] == VERSION else None
+        found = [_token(one) for one in document["tokens"]] if document["version"] == VERSION else None
     except (ValueError, KeyError, TypeError, RecursionError):
         found = None
     if found is None:
@@ -94,6 +98,19 @@ def read(data_dir: Path) -> list[Token]:
             "read tokens", str(path), "the file", "not a list of tokens of this release", _REMEDY
         )
     return found
+
+
+def _token(fields: dict[str, Any]) -> Token:
+    """Raises TypeError, ValueError: the file is another's work where a value is of another kind."""
+    one = Token(**fields)
+    moments = (one.created_us, one.expires_us, 0 if one.revoked_us is None else one.revoked_us)
+    if not all(type(moment) is int and 0 <= moment <= _MOMENT_MAX_US for moment in moments):
+        raise ValueError("a time that is none")
+    if not (
+        _DIGEST.fullmatch(one.sha256) and _PARTNER.fullmatch(one.partner) and ACCOUNT.fullmatch(one.account)
+    ):
+        raise ValueError("a name that is none")
+    return one
 
 
 def of_partner(tokens: Iterable[Token], partner: str, account: str = "") -> list[Token]:

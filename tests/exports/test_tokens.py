@@ -90,7 +90,9 @@ def test_rotation_overlaps_and_revocation_does_not(tmp_path):
 
 
 def test_a_file_of_tokens_that_is_none_is_said_to_be(tmp_path):
-    """Cut, of another version, with a field too many: CorruptError with the way out, and nothing of its content."""
+    """Cut, of another version, with a field too many or a value of another kind: CorruptError with the way out, and nothing
+    of its content.
+    """
     world = Exports(tmp_path)
     assert read(world.data) == []
     with changes(world) as desk:
@@ -98,6 +100,18 @@ def test_a_file_of_tokens_that_is_none_is_said_to_be(tmp_path):
     path = tokens.path_of(world.data)
     good = json.loads(path.read_text())
     more = {"version": 1, "tokens": [good["tokens"][0] | {"canary": 1}]}
+    wrong_values = [
+        ("sha256", 1),
+        ("sha256", "canary"),
+        ("partner", 2),
+        ("partner", "canary\n"),
+        ("account", None),
+        ("created_us", "canary"),
+        ("expires_us", 1.5),
+        ("expires_us", 1 << 62),
+        ("revoked_us", ""),
+        ("revoked_us", False),
+    ]
     for content in (
         "",
         "{",
@@ -105,6 +119,11 @@ def test_a_file_of_tokens_that_is_none_is_said_to_be(tmp_path):
         json.dumps(good | {"version": 2}),
         json.dumps(more),
         '{"version": 1, "tokens": 7}',
+        '{"version": 1, "tokens": [7]}',
+        *(
+            json.dumps({"version": 1, "tokens": [good["tokens"][0] | {key: value}]})
+            for key, value in wrong_values
+        ),
     ):
         path.write_text(content)
         with pytest.raises(CorruptError, match="not a list of tokens") as caught:

@@ -33,12 +33,12 @@ def to_text(moment_us: int) -> str:
 
 
 def parse_us(text: str) -> int | None:
-    """An RFC 3339 date (00:00 UTC) or instant with its zone; None for anything else."""
+    """An RFC 3339 date (00:00 UTC) or instant with its zone, in the years 1 to 9999 in UTC too; None for anything else."""
     try:
         if _DATE.fullmatch(text):
             return to_us(datetime.fromisoformat(text).replace(tzinfo=UTC))
         if _INSTANT.fullmatch(text):
-            return to_us(datetime.fromisoformat(text.upper()))
-    except ValueError:
+            return to_us(datetime.fromisoformat(text.upper()).astimezone(UTC))
+    except (ValueError, OverflowError):
         return None
     return None

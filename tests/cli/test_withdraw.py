@@ -157,3 +157,15 @@ def test_a_day_without_rows_and_an_address_that_is_none(fetched):
     done = pentrap(fetched, "disclosed", "--address", "192.0.2.0/24", "--reason", "x")
     assert done.returncode == 2
     assert "expected one address" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("--from", "0001-01-01T00:00:00+23:59"), ("--until", "9999-12-31T23:59:59-23:59")]
+)
+@pytest.mark.parametrize("verb", ["disclosed", "withdraw"])
+def test_a_time_that_no_calendar_has_is_bad_usage(verb, words):
+    """Before the year 1 or after 9999 in UTC: exit 2, and what is expected; nothing is opened for it."""
+    command = [str(PENTRAP), verb, "--config", "none.toml", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert f"argument {words[0]}: expected a date, or an instant" in done.stderr

@@ -226,7 +226,7 @@ def test_grace_widens_but_never_over_a_neighbours_own_dates():
 
 
 def test_instants():
-    """Dates are 00:00 UTC, fractions are exact, zones count, anything else is nothing."""
+    """Dates are 00:00 UTC, fractions are exact, zones count; anything else is nothing, as is what UTC's calendar has not."""
     assert parse_us("1970-01-02") == DAY_US
     assert parse_us("1970-01-01T00:00:00.000001Z") == 1
     assert parse_us("1970-01-01t01:00:00+01:00") == 0
@@ -238,6 +238,8 @@ def test_instants():
         "2026-11-01T00:00Z",
         "2026-11-01T00:00:60Z",
         "20261101",
+        "0001-01-01T00:00:00+23:59",
+        "9999-12-31T23:59:59-23:59",
         "٢٠٢٦-11-01",
     ):
         assert parse_us(wrong) is None

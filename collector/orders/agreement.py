@@ -4,6 +4,7 @@ Each check adds what is wrong to a list and goes on, so that an officer sees eve
 """
 
 import ipaddress
+import re
 from collections.abc import Iterable, Sequence
 
 from collector.ground.errors import Problem
@@ -24,6 +25,9 @@ DATASET_COLUMNS = frozenset(
 )
 # fmt: on
 """Columns of the datasets `events` and `hosts`; an annex that names another one has a typing mistake."""
+
+_AS_A_SUPPLEMENT = re.compile(r"-s[0-9]+$")
+"""How the names of a supplement's files go on after the order: two orders must not share a file's name."""
 
 
 def order_place(number: int, order_id: str = "") -> str:
@@ -47,6 +51,13 @@ def order_problems(orders: Sequence[tuple[int, Order]], file: str) -> list[Probl
     by_id = {order.id: order for _, order in orders}
     for number, order in orders:
         place = order_place(number, order.id)
+        if (ending := _AS_A_SUPPLEMENT.search(order.id)) is not None:
+            found = f"{quoted(order.id)}, which ends as the files of a supplement do"
+            expected = (
+                "an id that does not end in -s and digits: <order>-s1 is its first supplement in files' names"
+            )
+            remedy = f"write {order.id[: ending.start()]}{ending[0].replace('-s', '-')}, or another id"
+            problems.append(Problem(file, f"{place} id", found, expected, remedy))
         problems += life_problems(order, by_id, file, place)
         for annex_number, annex in enumerate(order.annex, 1):
             problems += _annex_problems(annex, file, f"{place} annex {annex_number} ({annex.partner})")

@@ -89,6 +89,7 @@ MISTAKES = [
     ('family = "zeroaccess"', 'family = "Zero Access"', "[[services]] 1 family", "'Zero Access'", "a-z, 0-9", "correct family"),
     ('family = "zeroaccess"', 'famly = "zeroaccess"', "[[services]] 1 famly", "an unknown key, 'famly'", "one of transport", "write family"),
     ('id = "avalanche-1"', 'id = "Avalanche_1"', "[[order]] 1 (Avalanche_1) id", "'Avalanche_1'", "a-z, 0-9 and hyphen", "correct id"),
+    ('id = "avalanche-1"', 'id = "avalanche-1-s12"', "[[order]] 1 (avalanche-1-s12) id", "'avalanche-1-s12'", "does not end in -s and digits", "write avalanche-1-12"),
     ('kind = "pen-trap"', 'kind = "wiretap"', "[[order]] 1 (avalanche-1) kind", "'wiretap'", '"pen-trap", "emergency"', "court's paper"),
     ("ends   = 2026-12-31T00:00:00Z", "ends = 2026-12-31T00:00:00.000001Z", "[[order]] 1 (avalanche-1) ends", "60 days, 0:00:00.000001 after starts", "at most 60 days after starts for pen-trap (18 USC 3123(c))", "write 2026-12-31T00:00:00Z or earlier"),
     ('kind = "pen-trap"', 'kind = "emergency"', "[[order]] 1 (avalanche-1) ends", "60 days, 0:00:00 after starts", "at most 48 hours after starts for emergency (18 USC 3125(b))", "write 2026-11-03T00:00:00Z or earlier"),

@@ -89,7 +89,7 @@ def _grants(sheet: Sheet) -> str:
     for one in sheet.grants:
         lines += [
             f"    {one.order}",
-            f"        datasets   {', '.join(one.datasets)}",
+            f"        datasets   {', '.join(_carried(one))}",
             f"        formats    {', '.join(one.formats)}",
             f"        columns    {', '.join(one.columns) or 'all of the dataset'}",
             *(
@@ -105,6 +105,11 @@ def _grants(sheet: Sheet) -> str:
             f"        keep       {one.retention_days} days from publication at most, then delete",
         ]
     return "\n".join(lines) + "\n"
+
+
+def _carried(one: Entitlement) -> list[str]:
+    """The datasets that a format of the partner's can carry: hosts come as Parquet only, and are not promised without."""
+    return [name for name in one.datasets if name != "hosts" or "parquet" in one.formats]
 
 
 def _how(sheet: Sheet) -> str:

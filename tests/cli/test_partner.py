@@ -84,6 +84,15 @@ def test_add_shows_the_token_once_and_the_sheet_has_what_a_partner_needs(world, 
     assert entry.facts["actor"].startswith("p-")
 
 
+def test_the_sheet_promises_nothing_that_no_format_carries(world, pentrap, tmp_path):
+    """Hosts come as Parquet only: a partner of reports alone is not told that it gets them."""
+    reports = PARTNERS.replace('["parquet", "shadowserver-csv"]', '["shadowserver-csv"]')
+    (tmp_path / "partners.toml").write_text(reports)
+    code, said, _ = pentrap("add", "cert-a")
+    assert code == 0
+    assert re.search(r"datasets +events$", said, re.MULTILINE)
+
+
 def test_a_partner_must_be_known_and_an_account_has_one_token(world, pentrap):
     """A name that partners.toml has not, a second `add`, options that are none: exit 2 and nothing changed; nothing to
     rotate or revoke: 1.

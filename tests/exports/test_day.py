@@ -340,7 +340,11 @@ def test_nothing_is_left_between_segments_and_files(rules, tmp_path):
     left.mkdir(parents=True)
     (left / "rows").write_text("x")
     world.export([entitlement()])
-    assert sorted(path.name for path in (world.data / "exports").iterdir()) == ["lock", "shadowserver"]
+    assert sorted(path.name for path in (world.data / "exports").iterdir()) == [
+        ".key-lock",
+        "lock",
+        "shadowserver",
+    ]
 
 
 def test_l34_each_file_says_what_it_is(rules, tmp_path):

@@ -34,7 +34,6 @@ PREFIX = "ptr_"
 """So that scanners for leaked secrets, and people, know one when they see it."""
 TOKEN = re.compile(PREFIX + r"[A-Za-z0-9_-]{43}", re.ASCII)
 ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
-_PARTNER = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _MOMENT_MAX_US = 253_402_300_799_999_999
 """The last microsecond of the year 9999: later ones cannot be written down."""
@@ -106,8 +105,9 @@ def _token(fields: dict[str, Any]) -> Token:
     moments = (one.created_us, one.expires_us, 0 if one.revoked_us is None else one.revoked_us)
     if not all(type(moment) is int and 0 <= moment <= _MOMENT_MAX_US for moment in moments):
         raise ValueError("a time that is none")
-    if not (
-        _DIGEST.fullmatch(one.sha256) and _PARTNER.fullmatch(one.partner) and ACCOUNT.fullmatch(one.account)
+    names = (one.partner, one.account)
+    if not _DIGEST.fullmatch(one.sha256) or not all(
+        isinstance(name, str) and name.isprintable() for name in names
     ):
         raise ValueError("a name that is none")
     return one

@@ -91,12 +91,14 @@ def test_rotation_overlaps_and_revocation_does_not(tmp_path):
 
 def test_a_file_of_tokens_that_is_none_is_said_to_be(tmp_path):
     """Cut, of another version, with a field too many or a value of another kind: CorruptError with the way out, and nothing
-    of its content.
+    of its content. What was written is read again, whatever the account is called.
     """
     world = Exports(tmp_path)
     assert read(world.data) == []
     with changes(world) as desk:
         desk.add("cert-a", "main", 1)
+        desk.add("cert-a", "the desk's", 3650)
+    assert [one.account for one in read(world.data)] == ["main", "the desk's"]
     path = tokens.path_of(world.data)
     good = json.loads(path.read_text())
     more = {"version": 1, "tokens": [good["tokens"][0] | {"canary": 1}]}

@@ -10,11 +10,11 @@ tables; what must agree between them is in `agreement`, and reading is in `docke
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from collector.orders.instants import to_us
 from collector.orders.kinds import ENDINGS, KINDS
@@ -35,7 +35,18 @@ _Alias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 _Family = Annotated[str, StringConstraints(pattern=f"^(?:{FAMILY.pattern})$")]
 _Column = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,32}$")]
 _Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
-_Moment = AwareDatetime
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """The year 9999 in a zone behind UTC can be the year 10000, which has no name."""
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("no instant that UTC's calendar has") from None
+    return moment
+
+
+_Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 _INSTANT_WORDS = "an instant with its zone, as 2026-11-01T00:00:00Z"
 
 

@@ -96,6 +96,7 @@ MISTAKES = [
     ("ends   = 2026-12-31T00:00:00Z", "ends = 2026-11-01T00:00:00Z", "[[order]] 1 (avalanche-1) ends", "not after starts", "later than starts", "correct one of the two"),
     ("ends   = 2026-12-31T00:00:00Z", "ends = 2026-12-31", "[[order]] 1 (avalanche-1) ends", "a date without a time", "an instant with its zone", "ends = 2026-12-31T00:00:00Z"),
     ("ends   = 2026-12-31T00:00:00Z", "ends = 2026-12-31T00:00:00", "[[order]] 1 (avalanche-1) ends", "without a zone", "an instant with its zone", "ends = 2026-12-31T00:00:00Z"),
+    ("ends   = 2026-12-31T00:00:00Z", "ends = 9999-12-31T23:59:59-23:59", "[[order]] 1 (avalanche-1) ends", "9999-12-31", "an instant with its zone", ""),
     ("officers", 'extends = "avalanche-0"\nofficers', "[[order]] 1 (avalanche-1) extends", "no order of this operation", "another order of this operation", "correct the id"),
     ("officers", 'extends = "avalanche-1"\nofficers', "[[order]] 1 (avalanche-1) extends", "the order itself", "another order", "correct the id"),
     ("officers", "denied = 2026-11-02T00:00:00Z\nofficers", "[[order]] 1 (avalanche-1) denied", "2026-11-02T00:00:00Z", "only in an order of kind emergency", "terminated"),

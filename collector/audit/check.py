@@ -27,7 +27,7 @@ from collector.audit.tiles import CHECKPOINT, WIDTH, tile_files
 from collector.audit.tree import Frontier, leaf_hash, root
 from collector.ground.errors import CorruptError
 
-TEXT_FACTS = ("configuration", "answer", "schedules")
+TEXT_FACTS = ("configuration", "answer", "schedules", "contents")
 """Facts whose hashes are those of texts kept beside the log."""
 EVIDENCE = "Keep the folder as evidence, compare it with a copy or a partner's checkpoint, and tell counsel"
 

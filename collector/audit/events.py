@@ -57,7 +57,7 @@ EVENTS: dict[str, Event] = {
     "returned": _event(
         "a return for the court was made",
         "operation orders actor bundle_sha256 entries encrypted",
-        "files rows interim with_rows encrypted_sha256 recipient",
+        "files rows interim with_rows encrypted_sha256 recipient contents",
     ),
     "delivered": _event("the court has the return", "operation orders actor bundle_sha256 reason"),
     "hold_set": _event("nothing of this order may be deleted", "operation order actor reason"),

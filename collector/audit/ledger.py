@@ -39,6 +39,8 @@ class Ledger:
     holds: dict[str, Entry] = field(default_factory=dict)
     quarantined: dict[str, Entry] = field(default_factory=dict)
     """By segment's name."""
+    released: dict[str, Entry] = field(default_factory=dict)
+    """The last `released` by segment's name."""
     deleted: dict[str, Entry] = field(default_factory=dict)
     """By path below data_dir."""
     exported: dict[tuple[str, int], Entry] = field(default_factory=dict)
@@ -100,6 +102,7 @@ class Ledger:
                 self.quarantined[facts["segment"]] = entry
             case "released":
                 self.quarantined.pop(facts["segment"], None)
+                self.released[facts["segment"]] = entry
             case "deleted":
                 self.deleted.update({file["name"]: entry for file in facts["files"]})
             case "withdrawn":

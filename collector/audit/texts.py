@@ -1,4 +1,4 @@
-"""Configuration texts, kept by their hash: settings, operation files, schedules, notices.
+"""Texts kept by their hash: settings, operation files, schedules, notices, and the list of the files in a return.
 
     audit/texts/<sha256>[.gz]
 

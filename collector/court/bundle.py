@@ -2,7 +2,7 @@
 
     access_opened     before the first collected row is read
     (the bundle is written to a temporary beside its target, and synced)
-    returned          its SHA-256, its orders, the number of entries that it covers
+    returned          its SHA-256, its orders, the number of entries that it covers, the list of the files in it
     (the temporary gets its name)
     access_closed     how long the reading took
 
@@ -28,7 +28,7 @@ from collector.audit.ledger import Ledger
 from collector.audit.log import AuditLog, Entry, read_entries
 from collector.audit.people import People
 from collector.court import verifier
-from collector.court.collected import PRESENT, bytes_to_read, digest, gather
+from collector.court.collected import PRESENT, Collected, bytes_to_read, digest, gather
 from collector.court.encrypt import SUFFIX, Recipient
 from collector.court.log import ReturnLog, checkpoint, log_files, natural_size, return_log
 from collector.court.page import summary_page
@@ -45,6 +45,7 @@ from collector.court.scope import (
     waiting_rows,
 )
 from collector.court.tar import BundleTar, HashingSink
+from collector.custody.returned import keep_list
 from collector.ground import files
 from collector.ground.clock import now_us
 from collector.segments.segment import day_directory
@@ -185,7 +186,7 @@ def _make(
             collected.tally.rows,
             len(collected.files),
         )
-        _enter(request, log, scope, made)
+        _enter(request, log, scope, made, collected)
         files.rename(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -203,8 +204,12 @@ def _plain(recipient: Recipient | None, outer: HashingSink) -> Iterator[HashingS
             yield HashingSink(pipe)
 
 
-def _enter(request: ReturnRequest, log: AuditLog, scope: Scope, made: ReturnMade) -> None:
+def _enter(
+    request: ReturnRequest, log: AuditLog, scope: Scope, made: ReturnMade, collected: Collected
+) -> None:
     facts: dict[str, Any] = {"interim": request.interim, "with_rows": request.with_rows}
+    if request.with_rows and not request.interim:  # one that can be delivered: purge asks what was in it
+        facts["contents"] = keep_list(request.data_dir / "audit", collected.names_in_return())
     if request.recipient:
         facts |= {"encrypted_sha256": made.encrypted_sha256, "recipient": request.recipient.text}
     log.append(

@@ -67,11 +67,17 @@ class Collected:
     days: list[CollectedDay]
     tally: Tally
     damaged_journals: list[dict[str, Any]]
+    damaged_names: list[str]
+    """Below data_dir."""
 
     @property
     def files(self) -> list[CollectedFile]:
         """By day, then name."""
         return [file for day in self.days for file in day.files]
+
+    def names_in_return(self) -> list[str]:
+        """Below data_dir: the files whose rows are in the bundle, and the damaged journals that collected.json names."""
+        return [*(file.path for file in self.files if file.included), *self.damaged_names]
 
 
 def bytes_to_read(data_dir: Path) -> int:
@@ -113,7 +119,9 @@ def gather(
             file.state == DELETED or (file.count and file.count.ours) for file in found.files
         ):
             kept.append(found)
-    return Collected(kept, tally, _damaged(data_dir))
+    damaged = _damaged(data_dir)
+    names = [str(path.relative_to(data_dir)) for path in damaged]
+    return Collected(kept, tally, [_described(path) for path in damaged], names)
 
 
 def _take_marker(data_dir: Path, found: CollectedDay, name: str) -> list[str]:
@@ -158,11 +166,14 @@ def _read(
     progress(file.bytes)
 
 
-def _damaged(data_dir: Path) -> list[dict[str, Any]]:
+def _damaged(data_dir: Path) -> list[Path]:
     """Journals that did not verify everywhere and were set aside; their whole parts are in segments."""
     root = data_dir / "journal"
-    paths = sorted(root.glob("*/*.damaged")) if root.is_dir() else []
-    return [{"name": path.name, "bytes": path.stat().st_size, "sha256": digest(path)} for path in paths]
+    return sorted(root.glob("*/*.damaged")) if root.is_dir() else []
+
+
+def _described(path: Path) -> dict[str, Any]:
+    return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest(path)}
 
 
 def digest(path: Path) -> str:

@@ -4,6 +4,7 @@ known_orders     every order that anything may have been recorded under
 footer           what a segment's footer tells: its orders, its first and last instant
 quarantine       a segment is set aside, released or destroyed
 retention        what may be deleted and why the rest stays
+returned         which files were in the return that the court has
 rules_kept       compiled rules that nothing needs any more
 purge            the deletion: entered, done, finished after a crash
 inventory        every file of the custody set: present, quarantined, deleted, lost, unexpected

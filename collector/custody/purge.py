@@ -24,6 +24,7 @@ from collector.custody.footer import orders_in
 from collector.custody.known_orders import KnownOrder, known_orders
 from collector.custody.quarantine import fingerprint, held_orders, settled
 from collector.custody.retention import DAMAGED, SEGMENT, Holding, Plan, plan
+from collector.custody.returned import lists_of_returns
 from collector.custody.rules_kept import rules_to_go
 from collector.ground import files
 from collector.ground.clock import now_us as clock_us
@@ -80,7 +81,15 @@ def purge(
         ledger = Ledger.of(read_entries(data_dir / "audit")) if dry_run else settled(data_dir)
         known = known_orders(ledger, operations)
         made = Purged(
-            plan(holdings(data_dir), partial(_orders_of, data_dir, known), known, ledger, now_us, only=order)
+            plan(
+                holdings(data_dir),
+                partial(_orders_of, data_dir, known),
+                known,
+                ledger,
+                now_us,
+                only=order,
+                listed=lists_of_returns(data_dir / "audit", ledger),
+            )
         )
         refused = bool(order) and bool(made.plan.orders.get(order, ("unknown",)))
         _finish(data_dir, ledger, made, dry_run=dry_run or refused)

@@ -5,7 +5,7 @@ The custody set is what was collected: segments, and journals that did not verif
     its day is sealed and it is not in quarantine
     and every order that has rows in it
         is over, it and its whole chain of extensions,
-        has its return delivered to the court, made after that end and after the file was written,
+        has its return delivered to the court, made after that end and with the file in it (returned.py),
         is not held,
         and keeps its rows no longer: day + retention_days is before today (UTC).
 
@@ -68,8 +68,9 @@ def plan(
     now_us: int,
     *,
     only: str = "",
+    listed: Mapping[str, frozenset[str] | None] | None = None,
 ) -> Plan:
-    """Decide about every file; with `only`, about those that have rows of that order."""
+    """Decide about every file; with `only`, about those that have rows of that order. `listed`: see returned.py."""
     made = Plan(orders=order_obstacles(known, ledger, now_us))
     free = [known[order].retention_days or 0 for order, reasons in made.orders.items() if not reasons]
     today = _day(now_us)
@@ -83,7 +84,7 @@ def plan(
             continue
         reasons = (
             *_file_obstacles(holding),
-            *_row_obstacles(holding, orders, made.orders, known, ledger, today),
+            *_row_obstacles(holding, orders, made.orders, known, ledger, listed or {}, today),
         )
         if reasons:
             made.stay.append(Staying(holding, reasons))
@@ -143,6 +144,7 @@ def _row_obstacles(
     obstacles: Mapping[str, tuple[str, ...]],
     known: Mapping[str, KnownOrder],
     ledger: Ledger,
+    listed: Mapping[str, frozenset[str] | None],
     today: date,
 ) -> tuple[str, ...]:
     if orders is None:
@@ -156,12 +158,32 @@ def _row_obstacles(
             )
             continue
         reasons += obstacles[order_id]
-        if order_id in ledger.delivered and holding.written_us > returned_us(ledger, order_id):
-            reasons.append(f"it was written after the return of {order_id} that the court has was made")
+        if order_id in ledger.delivered:
+            reasons += _not_returned(holding, order_id, ledger, listed)
         if order.retention_days is not None and not _over(holding.day, order.retention_days, today):
             until = holding.day + timedelta(days=order.retention_days)
             reasons.append(f"{order_id} keeps this day until the end of {until}")
     return tuple(dict.fromkeys(reasons))
+
+
+def _not_returned(
+    holding: Holding, order: str, ledger: Ledger, listed: Mapping[str, frozenset[str] | None]
+) -> list[str]:
+    """Why a file is not in the return of an order that the court has, or may not be: no reason, or one."""
+    the_return = f"the return of {order} that the court has"
+    if order in listed:
+        names = listed[order]
+        if names is None:
+            return [f"the list of the files in {the_return} is missing: restore audit/texts from a copy"]
+        return [] if holding.name in names else [f"it is not in {the_return}"]
+    # A return of an earlier release has no list: what the times say has to do.
+    made_us = returned_us(ledger, order)
+    released = ledger.released.get(holding.name)
+    if holding.written_us > made_us:
+        return [f"it was written after {the_return} was made"]
+    if released and released.time_us > made_us:
+        return [f"it was released from quarantine after {the_return} was made"]
+    return []
 
 
 def _over(day: date, retention_days: int, today: date) -> bool:

@@ -31,7 +31,9 @@ class Notary:
         self._settings = settings
         self._folder = settings.data_dir / "audit"
         files.make_directory(self._folder / texts.FOLDER)
-        files.clear_temporaries(self._folder / texts.FOLDER)  # only a collector that loads orders writes here
+        files.clear_temporaries(
+            self._folder / texts.FOLDER
+        )  # a return that keeps its list just now is refused, and made again
         verifier = _prepare(settings)
         self._log = AuditLog(self._folder)
         self.actor = People(settings.data_dir).actor()

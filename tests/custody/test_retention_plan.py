@@ -57,7 +57,17 @@ def worlds(draw):
                 st.frozensets(st.sampled_from([*known, *known, "stranger"]), min_size=1, max_size=2),
             )
         )
-    return known, ledger, holdings, orders, NOON_US + draw(st.integers(0, 30)) * DAY_US
+    names = st.frozensets(st.sampled_from([holding.name for holding in holdings]))
+    listed = (
+        draw(st.dictionaries(st.sampled_from([*ledger.delivered]), st.none() | names))
+        if ledger.delivered
+        else {}
+    )
+    for holding in holdings:
+        if draw(st.integers(0, 4)) == 0:
+            moment = NOON_US + draw(st.integers(-2, 20)) * DAY_US
+            ledger.released[holding.name] = Entry(4, moment, "released", {}, b"")
+    return known, ledger, holdings, orders, listed, NOON_US + draw(st.integers(0, 30)) * DAY_US
 
 
 def chain(known, order):
@@ -72,7 +82,7 @@ def chain(known, order):
         tied |= more
 
 
-def may_go(holding, orders, known, ledger, now_us):
+def may_go(holding, orders, known, ledger, listed, now_us):
     """The rule, said once more and plainly."""
     if holding.aside or not holding.sealed or orders is None:
         return False
@@ -90,7 +100,14 @@ def may_go(holding, orders, known, ledger, now_us):
             made = entry.time_us
             if entry.facts["bundle_sha256"] in ledger.returned:
                 made = min(made, ledger.returned[entry.facts["bundle_sha256"]].time_us)
-            if made < end or (one == name and made < holding.written_us):
+            if made < end:
+                return False
+            if one == name and one in listed and holding.name not in (listed[one] or ()):
+                return False
+            written = holding.written_us
+            if holding.name in ledger.released:
+                written = max(written, ledger.released[holding.name].time_us)
+            if one == name and one not in listed and made < written:
                 return False
         kept = known[name].retention_days
         today = date(2026, 11, 22) + timedelta(days=(now_us - NOON_US) // DAY_US)
@@ -103,12 +120,14 @@ def may_go(holding, orders, known, ledger, now_us):
 @given(worlds())
 def test_l33_the_plan_is_the_rule(world):
     """A file goes when every order in it is over, delivered, not held and out of time; else it stays with a reason."""
-    known, ledger, holdings, orders, now_us = world
-    made = plan(holdings, lambda holding: orders[holding.name], known, ledger, now_us)
-    expected = {h.name for h in holdings if may_go(h, orders[h.name], known, ledger, now_us)}
+    known, ledger, holdings, orders, listed, now_us = world
+    made = plan(holdings, lambda holding: orders[holding.name], known, ledger, now_us, listed=listed)
+    expected = {h.name for h in holdings if may_go(h, orders[h.name], known, ledger, listed, now_us)}
     assert {holding.name for holding in made.go} == expected
     assert {staying.holding.name for staying in made.stay} == {h.name for h in holdings} - expected
     assert all(staying.reasons for staying in made.stay)
     for only in known:
-        named = plan(holdings, lambda holding: orders[holding.name], known, ledger, now_us, only=only)
+        named = plan(
+            holdings, lambda holding: orders[holding.name], known, ledger, now_us, only=only, listed=listed
+        )
         assert {h.name for h in named.go} == {name for name in expected if only in orders[name]}

@@ -5,20 +5,27 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "court"))
 sys.path.insert(0, str(Path(__file__).parent.parent / "custody"))
 sys.path.insert(0, str(Path(__file__).parent.parent / "segments"))
 
+import return_world
 import segment_world
 from custody_world import LATER_US, RETURN_US, World
 from segment_world import DAY_US, NOON_US
 
+from collector.court.delivery import deliver
 from collector.custody.inventory import inventory
 from collector.custody.purge import daily, purge
-from collector.segments.catalogue import marker_path
+from collector.custody.quarantine import find, release, set_aside
+from collector.orders.rules import Rules
+from collector.segments.catalogue import marker_path, seal_day
+from collector.segments.write import write_segments
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +98,109 @@ def test_l33_what_came_after_the_return_stays(world):
     world.deliver("zero-1", "avalanche-1", "avalanche-2")
     daily(world.data, world.log, [], LATER_US)
     assert world.segments() == [str(late.path(Path()))]
+
+
+@pytest.fixture
+def court_world(tmp_path):
+    """Two operations' rows, all as old as they say, so that no file's time is later than the return."""
+    made = return_world.make_world(tmp_path / "court", rows=3)
+    for path in made.data.glob("segments/*/*.parquet"):
+        as_of(path)
+    return made
+
+
+def as_of(path):
+    """Give a file the time that a copy which keeps times gives it."""
+    written_us = return_world.us("2026-09-05T00:00:00Z")
+    os.utime(path, ns=(written_us * 1000, written_us * 1000))
+
+
+def delivered(world, log):
+    """The final return of the chain is made, and the court has it."""
+    sha256 = world.make(world.folder / "final.tar")
+    deliver(world.data, log, "avalanche-1", sha256, "p-1", "docketed")
+
+
+def purged(world, log):
+    """A purge of avalanche's rows, years later: what went, and why the rest stays."""
+    made = purge(
+        world.data, log, [], return_world.us("2030-01-01T00:00:00Z"), actor="p-1", order="avalanche-1"
+    )
+    return made.deleted, {staying.holding.name: staying.reasons for staying in made.plan.stay}
+
+
+NOT_IN_IT = "it is not in the return of avalanche-1 that the court has"
+
+
+def test_l33_what_was_in_quarantine_at_the_return_stays(court_world):
+    """Set aside before the final return, released after it was delivered: in no return, so it stays, whatever its time."""
+    [segment, other] = sorted(court_world.data.glob("segments/date=2026-09-0[12]/sinkhole-1.0.*.parquet"))
+    log = court_world.log()
+    set_aside(court_world.data, log, find(court_world.data, segment.name), actor="p-1", reason="odd")
+    delivered(court_world, log)
+    release(
+        court_world.data, log, find(court_world.data, segment.name), actor="p-1", reason="right after all"
+    )
+    name = str(segment.relative_to(court_world.data))
+    gone, kept = purged(court_world, log)
+    assert gone == [str(other.relative_to(court_world.data))]
+    assert NOT_IN_IT in kept[name]
+    delivered(court_world, log)  # again, and with it
+    assert purged(court_world, log)[0] == [name]
+    log.close()
+
+
+def test_l33_rows_that_another_sensor_brings_after_the_return_stay(court_world):
+    """Copied in after delivery with the time that they had: they are in no return, and stay."""
+    log = court_world.log()
+    delivered(court_world, log)
+    [loaded] = [entry for entry in court_world.entries() if entry.event == "orders_loaded"]
+    rules = Rules.load(court_world.data / "rules", loaded.facts["rules"])
+    start_us = return_world.us("2026-09-01T08:00:00Z")
+    records = b"".join(return_world._records(rules, "avalanche", 2, start_us))
+    [segment] = write_segments(court_world.data, records, 0, f"sinkhole-2.0.{start_us:016d}", rules)
+    as_of(segment.path(court_world.data))
+    sealed_at = datetime(2026, 9, 2, tzinfo=UTC)
+    seal_day(court_world.data, "sinkhole-2", segment.day, sealed_at=sealed_at, kernel_dropped={})
+    gone, kept = purged(court_world, log)
+    assert len(gone) == 2
+    assert kept[str(segment.path(Path()))] == (NOT_IN_IT,)
+    log.close()
+
+
+def test_l33_nothing_goes_when_the_list_of_the_return_is_lost(court_world):
+    """The entry of a return names the list of its files; without the list nothing is known, so all of them stay."""
+    log = court_world.log()
+    delivered(court_world, log)
+    [made] = [entry for entry in court_world.entries() if entry.event == "returned"]
+    kept = court_world.data / "audit/texts" / made.facts["contents"]
+    assert kept.read_text().splitlines() == sorted(
+        str(path.relative_to(court_world.data))
+        for path in court_world.data.glob("segments/*/*.parquet")
+        if ".1." not in path.name  # zero's own
+    )
+    content = kept.read_bytes()
+    kept.unlink()
+    gone, reasons = purged(court_world, log)
+    assert gone == []
+    assert all("restore audit/texts" in " ".join(reason) for reason in reasons.values())
+    kept.write_bytes(content)
+    assert len(purged(court_world, log)[0]) == 2
+    log.close()
+
+
+def test_l33_a_release_after_a_return_without_a_list_is_newer(world):
+    """A return of an earlier release has no list of its files: what was released after it was not in it."""
+    name = world.segments()[0]
+    segment = find(world.data, name)
+    log = world.log
+    log.append("quarantined", NOON_US, segment=name, sha256="0" * 64, actor="p-1", reason="odd")
+    world.deliver("zero-1", "avalanche-1", "avalanche-2")
+    log.append("released", RETURN_US + 1, segment=name, sha256="0" * 64, actor="p-1", reason="right")
+    made = act(world)
+    assert len(made.deleted) == 2
+    assert world.segments() == [str(segment.path(Path()))]
+    assert "released from quarantine after the return of avalanche-1" in made.plan.stay[0].reasons[0]
 
 
 def test_l33_retention_days_count_whole_days(world):

@@ -72,7 +72,7 @@ class ReturnRequest:
     with_rows: bool = True
     recipient: Recipient | None = None
     entries: int | None = None
-    """How many entries of the log to cover, to make an earlier bundle again."""
+    """How many entries of the log to cover, to make an earlier bundle again; no other number is taken."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,7 @@ def make_return(request: ReturnRequest, log: AuditLog, progress: Progress) -> Re
         raise ReturnRefusedError([f"the log has {len(entries)} entries, so a return cannot cover {size}"])
     cut = entries[:size]
     scope = scope_of(cut, request.data_dir / "audit", request.order)
+    _refuse_new_cut(request, entries, scope)
     _refuse_early(request, entries, cut, scope)
     target = request.target
     if request.recipient and target.suffix != SUFFIX:
@@ -120,6 +121,27 @@ def _verified(request: ReturnRequest) -> list[Entry]:
     if check.findings:
         raise ReturnRefusedError(["the audit log does not verify:", *map(str, check.findings)])
     return read_entries(audit)
+
+
+def _refuse_new_cut(request: ReturnRequest, entries: Sequence[Entry], scope: Scope) -> None:
+    """Rows are read as they are now, so a log that ends earlier would leave out what was done with them since."""
+    if request.entries is None:
+        return
+    made = {
+        entry.facts["entries"]
+        for entry in entries
+        if entry.event == "returned"
+        and scope.ids == set(entry.facts["orders"])
+        and request.interim == entry.facts.get("interim", False)
+        and request.with_rows == entry.facts.get("with_rows", True)
+    }
+    if request.entries not in made:
+        known = ", ".join(map(str, sorted(made))) or "none"
+        reason = (
+            f"no such return that covers {request.entries} entries was ever made here (made were: {known})"
+        )
+        remedy = "--entries makes an earlier one again: leave it out to cover the whole log"
+        raise ReturnRefusedError([f"{reason}; {remedy}"])
 
 
 def _refuse_early(

@@ -1,12 +1,13 @@
 """That the court has the return: an entry, after which retention may let go of what it covers (law.md L-33).
 
-Only a final bundle counts, with its rows, over the whole chain of extensions: 18 USC 3123(a)(3)(A)(iv) asks for what was
-collected, and what is deleted afterwards cannot be delivered later.
+Only a final bundle counts, with its rows and the whole log of its time, over the whole chain of extensions: 18 USC
+3123(a)(3)(A)(iv) asks for what was collected, and what is deleted afterwards cannot be delivered later.
 """
 
 from pathlib import Path
 
 from collector.audit.log import AuditLog, Entry, read_entries
+from collector.court.log import left_out
 from collector.court.scope import ReturnRefusedError, scope_of
 from collector.ground.clock import now_us
 
@@ -44,6 +45,11 @@ def deliver(
         raise ReturnRefusedError(
             [f"that return does not cover {later}, by which the order was extended: make another"]
         )
+    missing = min(left_out(entries, entry) for entry in named)
+    if missing:
+        covered = f"that return covers {facts['entries']} entries of the log"
+        reason = f"{covered} and leaves out {missing} that were there when it was made"
+        raise ReturnRefusedError([f"{reason}: make the whole one (without --entries)"])
     for entry in entries:
         if entry.event == "delivered" and entry.facts["bundle_sha256"] == facts["bundle_sha256"]:
             return entry, False

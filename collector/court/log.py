@@ -27,6 +27,9 @@ from collector.audit.tree import leaf_hash, root
 LISTS_ORDERS = ("deleted",)
 """Entries about the collector as a whole that list files, which may be named after orders."""
 
+BEGINNING_US = 600_000_000
+"""What the beginning of a return may take: a log of a million entries is verified in seconds, ten minutes are ample."""
+
 
 class ReturnLog(NamedTuple):
     """The entries that a return covers."""
@@ -45,6 +48,27 @@ class ReturnLog(NamedTuple):
     def made_s(self) -> int:
         """The time of the last entry in whole seconds: the time that every file of the bundle bears."""
         return self.entries[-1].time_us // 1_000_000
+
+
+def left_out(entries: Sequence[Entry], returned: Entry) -> int:
+    """How many entries a return leaves out that were there when it was made; the making of returns is none of them.
+
+    The log goes on while a return is begun, so what came in the last minutes before its reading is not counted.
+    """
+    for_return = {entry.facts["session"]: entry for entry in entries if _opens_return(entry)}
+    orders = returned.facts["orders"]
+    begun = [
+        entry
+        for entry in for_return.values()
+        if entry.number < returned.number and entry.facts["order"] in orders
+    ]
+    before_us = (begun[-1] if begun else returned).time_us - BEGINNING_US
+    return sum(
+        entry.time_us < before_us
+        and entry.event != "returned"
+        and entry.facts.get("session") not in for_return
+        for entry in entries[returned.facts["entries"] : returned.number - 1]
+    )
 
 
 def natural_size(entries: Sequence[Entry]) -> int:

@@ -113,6 +113,32 @@ def test_an_earlier_bundle_can_be_made_again(world, tmp_path):
     assert "cannot cover 99" in refused(world, "--entries", "99")
 
 
+def test_no_return_ends_the_log_earlier_than_one_that_was_made(world, tmp_path):
+    """--entries makes only what was made before, of the same orders and kind; what leaves entries out is not delivered."""
+    assert "covers 9 entries was ever made here (made were: none)" in refused(world, "--entries", "9")
+    assert "made were: none" in refused(world, "--entries", "9", "--interim")
+    world.make(tmp_path / "i.tar", "--interim")
+    size = Ledger.of(world.entries()).returned[digest(tmp_path / "i.tar")].facts["entries"]
+    assert "made were: none" in refused(world, "--entries", str(size))
+    world.make(tmp_path / "again.tar", "--interim", "--entries", str(size))
+    assert (tmp_path / "again.tar").read_bytes() == (tmp_path / "i.tar").read_bytes()
+    log = world.log()
+    log.append(
+        "returned", us("2026-11-01T00:00:00Z"), operation="avalanche", orders=["avalanche-1", "avalanche-2"],
+        actor="p-1", bundle_sha256="a" * 64, entries=9, encrypted=False, files=1, rows=1, interim=False, with_rows=True,
+    )  # fmt: skip
+    log.close()
+    done = world.pentrap(
+        "order", "delivered", "--order", "avalanche-1", "--reason", "x", "--sha256", "a" * 64
+    )
+    assert (done.returncode, "covers 9 entries of the log and leaves out" in done.stderr) == (1, True), (
+        done.stderr
+    )
+    final = world.make(tmp_path / "a.tar")
+    words = ("order", "delivered", "--order", "avalanche-1", "--reason", "x", "--sha256", final)
+    assert world.pentrap(*words).returncode == 0
+
+
 def test_nothing_of_another_court_is_in_the_bundle(world, tmp_path):
     """Names, orders, families, domains, dockets and rows of the second operation are nowhere; its entries are hashes."""
     world.make(tmp_path / "a.tar")

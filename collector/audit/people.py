@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from collector.ground import files
+from collector.ground.errors import CorruptError
 
 FOLDER = "access"
 NAME = "people.json"
@@ -32,15 +33,27 @@ class People:
         self._path = self._folder / NAME
 
     def read(self) -> dict[str, dict[str, Any]]:
-        """Everybody, by id."""
+        """Everybody, by id. Raises CorruptError."""
         try:
-            people: dict[str, dict[str, Any]] = json.loads(self._path.read_bytes())
+            people = json.loads(self._path.read_bytes())
         except FileNotFoundError:
             return {}
+        except (ValueError, RecursionError):
+            raise self._corrupt("the file", "is not JSON") from None
+        if not isinstance(people, dict):
+            raise self._corrupt("the file", "is no JSON object")
+        for actor, person in people.items():
+            match person:
+                case {"name": str(), "erased": bool()}:
+                    continue
+            raise self._corrupt(ascii(actor), "has no name and whether it was erased")
         return people
 
     def actor(self, name: str = "") -> str:
-        """The id of `name` (default: the calling user), new where it is not registered; durable when this returns."""
+        """The id of `name` (default: the calling user), new where it is not registered; durable when this returns.
+
+        Raises CorruptError.
+        """
         name = name or caller()
         with self._turn() as people:
             for actor, person in people.items():
@@ -59,6 +72,13 @@ class People:
             people[actor] = {"name": "", "erased": True}
             self._write(people)
         return True
+
+    def _corrupt(self, place: str, cause: str) -> CorruptError:
+        remedy = (
+            "Restore it from a copy. Where there is none, move it away: entries keep their ids, the names behind them are lost, "
+            "and who acts next gets a new id"
+        )
+        return CorruptError("read the register of people", str(self._path), place, cause, remedy)
 
     @contextmanager
     def _turn(self) -> Iterator[dict[str, dict[str, Any]]]:

@@ -38,6 +38,7 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from collector.ground import files
 from collector.ground.errors import CorruptError
@@ -58,6 +59,49 @@ FIRST_RECORD = 0
 
 Range = tuple[int, int]
 _REMEDY = "Restore the segment from a copy; the day stays open until then."
+_RESTORE = "Restore it from a copy; it is never made anew."
+
+
+class _Part(BaseModel):
+    """A part of a marker: what is read of it; more may stand there."""
+
+    model_config = ConfigDict(strict=True, hide_input_in_errors=True)
+
+
+class _Named(_Part):
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class _Stream(_Part):
+    ranges: list[Range]
+    gaps: list[Range]
+
+
+class _CheckIns(_Part):
+    accepted: int
+    open: int
+    fates: dict[str, int]
+
+
+class _Clock(_Part):
+    synchronised: bool
+    largest_offset_us: int | None
+    steps: int
+
+
+class _Marker(_Part):
+    """Those with a default are not in early markers."""
+
+    rows: int
+    segments: list[_Named]
+    quarantined: list[_Named] = []
+    streams: dict[str, _Stream]
+    kernel_dropped: dict[str, int]
+    checkins: _CheckIns | None = None
+    clock: _Clock | None = None
 
 
 def days(data_dir: Path) -> list[date]:
@@ -149,12 +193,11 @@ def seal_day(
 def read_marker(data_dir: Path, sensor: str, day: date) -> dict[str, Any]:
     """The marker's content. FileNotFoundError where the day is not sealed, CorruptError where it does not fit."""
     path = marker_path(data_dir, sensor, day)
+    content = path.read_bytes()
     try:
-        marker = json.loads(path.read_bytes())
-    except ValueError:
-        _refuse(
-            "read marker", path, "the file", "is not JSON", "Restore it from a copy; it is never made anew."
-        )
+        marker = json.loads(content)
+    except (ValueError, RecursionError):
+        _refuse("read marker", path, "the file", "is not JSON", _RESTORE)
     if not isinstance(marker, dict) or (marker.get("sensor"), marker.get("day")) != (sensor, day.isoformat()):
         _refuse("read marker", path, "sensor, day", "do not match its name", "Restore it from a copy.")
     if marker.get("marker_version") != MARKER_VERSION:
@@ -165,6 +208,12 @@ def read_marker(data_dir: Path, sensor: str, day: date) -> dict[str, Any]:
             f"is not {MARKER_VERSION}",
             "Use the release that wrote it.",
         )
+    try:
+        _Marker.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(ascii(part).strip("'") for part in first["loc"])
+        _refuse("read marker", path, place or "the file", first["msg"], _RESTORE)
     return marker
 
 

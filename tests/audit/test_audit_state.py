@@ -16,6 +16,7 @@ from collector.audit.ledger import Ledger
 from collector.audit.log import AuditLog, Entry, read_entries
 from collector.audit.people import People, caller
 from collector.ground.errors import CorruptError
+from collector.ground.errors import CorruptError
 
 LONG = b"evil.example,family\n" * 4000
 
@@ -109,6 +110,21 @@ print("ready", flush=True)
 sys.stdin.readline()
 print([people.actor(f"officer-{number % 10}") for number in range(40)])
 """
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b'{"p-1": {"name"', b"[]", b'{"p-1": []}', b'{"p-1": {"name": ""}}', b"\xff"]
+)
+def test_a_damaged_register_is_told_and_left_alone(content, tmp_path):
+    """Whoever asks hears which file it is and what to do; nobody writes over what may still hold names."""
+    people = People(tmp_path)
+    people.actor("anna")
+    path = tmp_path / "access" / "people.json"
+    path.write_bytes(content)
+    for act in (people.read, lambda: people.actor("anna"), lambda: people.erase("p-1")):
+        with pytest.raises(CorruptError, match=r"people\.json.*Restore it from a copy"):
+            act()
+    assert path.read_bytes() == content
 
 
 def test_people_registered_at_once_by_three_processes(tmp_path):

@@ -1,6 +1,7 @@
 """L-25: the collected set is complete and closed: a file missing from the list, or on it and missing, fails verification."""
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -83,3 +84,18 @@ def test_l25_no_return_without_a_file_that_its_marker_names(world, tmp_path):
         done = copy.pentrap("order", "return", "--order", "avalanche-1", "--to", str(tmp_path / "never.tar"))
         assert (done.returncode, path.name in done.stderr) == (1, True), done.stderr
         assert not (tmp_path / "never.tar").exists()
+
+
+def test_l25_a_marker_that_says_something_else_is_a_finding(world, tmp_path):
+    """JSON as it should be, but for a key of another name: told with its place and a remedy, wherever markers are read."""
+    copy = World(Path(shutil.copytree(world.folder, tmp_path / "w")))
+    path = copy.data / "segments/date=2026-09-01/sealed-sinkhole-1.json"
+    path.write_bytes(path.read_bytes().replace(b'"bytes"', b'"bYtes"', 1))
+    done = copy.pentrap("verify", "--json")
+    checked = next(one for one in json.loads(done.stdout)["checked"] if one["kind"] == "custody set")
+    [finding] = checked["findings"]
+    assert (done.returncode, finding["place"]) == (1, f"read marker: {path}: segments.0.bytes")
+    assert "Restore it" in finding["remedy"]
+    done = copy.pentrap("coverage", "--date=2026-09-01")
+    assert (done.returncode, "segments.0.bytes" in done.stderr) == (1, True)
+    assert "Traceback" not in done.stderr

@@ -174,6 +174,74 @@ def test_a_damaged_marker_is_not_believed_nor_made_anew(content, rules, tmp_path
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("rows", ...),
+        ("rows", "13"),
+        ("segments", ...),
+        ("segments", {}),
+        ("segments.0", None),
+        ("segments.0.bytes", ...),
+        ("segments.0.bytes", 1.5),
+        ("segments.0.name", 7),
+        ("segments.0.sha256", None),
+        ("quarantined", None),
+        ("streams", []),
+        (f"streams.{STREAM}.ranges", ...),
+        (f"streams.{STREAM}.ranges.0", [1]),
+        ("kernel_dropped", ...),
+        ("kernel_dropped.tcp", True),
+        ("checkins", []),
+        ("checkins.fates", ...),
+        ("clock", "good"),
+        ("clock.steps", ...),
+    ],
+)
+def test_a_marker_that_lacks_a_key_or_has_another_kind_of_value_is_told_by_its_place(
+    place, value, rules, tmp_path
+):
+    """JSON with the right name and version is not enough: whatever is read of it is there, and of its kind."""
+    write(tmp_path, rules, 0, 10)
+    path = seal_day(
+        tmp_path,
+        SENSOR,
+        DAY,
+        sealed_at=AT,
+        kernel_dropped=DROPPED,
+        checkins={"accepted": 10, "open": 0, "fates": {"recorded": 10}},
+        clock={"synchronised": True, "largest_offset_us": None, "steps": 0},
+    )
+    marker = json.loads(path.read_bytes())
+    inner, (*folders, last) = marker, place.replace(STREAM, "{}").split(".")
+    for key in folders:
+        inner = inner[int(key) if key.isdigit() else key.format(STREAM)]
+    last = int(last) if last.isdigit() else last.format(STREAM)
+    if value is ...:
+        del inner[last]
+    else:
+        inner[last] = value
+    path.write_text(json.dumps(marker))
+    with pytest.raises(CorruptError) as told:
+        read_marker(tmp_path, SENSOR, DAY)
+    operation, where, said, cause, remedy = told.value.parts
+    assert (operation, where) == ("read marker", str(path))
+    assert said.startswith(place)
+    assert cause
+    assert "Restore it" in remedy
+
+
+@pytest.mark.parametrize("key", ["quarantined", "checkins", "clock"])
+def test_an_early_marker_without_what_came_later_is_read(key, rules, tmp_path):
+    """A marker is never written again, so those from before a key was added are read as they are."""
+    write(tmp_path, rules, 0, 10)
+    path = seal(tmp_path)
+    marker = json.loads(path.read_bytes())
+    del marker[key]
+    path.write_text(json.dumps(marker))
+    assert read_marker(tmp_path, SENSOR, DAY) == marker
+
+
 def test_a_marker_of_another_release_is_not_guessed_at(rules, tmp_path):
     """Another marker_version is refused by number."""
     path = seal(tmp_path)

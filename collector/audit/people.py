@@ -75,7 +75,7 @@ class People:
 
     def _corrupt(self, place: str, cause: str) -> CorruptError:
         remedy = (
-            "Restore it from a copy. Where there is none, move it away: entries keep their ids, the names behind them are lost, "
+            "Restore it from a copy. Where there is none, move it away: entries keep their ids, the names are lost, "
             "and who acts next gets a new id"
         )
         return CorruptError("read the register of people", str(self._path), place, cause, remedy)

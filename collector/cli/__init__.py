@@ -19,6 +19,7 @@ __main__         `python -m collector.cli`
 """
 
 import argparse
+import itertools
 import sys
 from collections.abc import Collection
 from importlib import import_module
@@ -28,7 +29,7 @@ from types import ModuleType
 import collector
 from collector.cli.refused import refusal
 from collector.cli.stdout import READER_GONE, forget_stdout
-from collector.ground.errors import BusyError, ConfigurationError, CorruptError
+from collector.ground.errors import BusyError, ConfigurationError, CorruptError, Problem
 
 VERBS = {
     "serve": "serve",
@@ -89,12 +90,27 @@ def release() -> str:
     return f"pentrap {collector.__version__}{known}"
 
 
+def _check_text(chosen: argparse.Namespace) -> None:
+    """What was typed is text, but for paths, which may be any bytes. Raises ConfigurationError."""
+    words = itertools.chain.from_iterable(
+        value if isinstance(value, list) else [value] for value in vars(chosen).values()
+    )
+    problems = [
+        Problem("pentrap", f"the word {word!a}", "bytes that are no UTF-8", "text", "type it again, in UTF-8")
+        for word in words
+        if isinstance(word, str) and any("\ud800" <= letter <= "\udfff" for letter in word)
+    ]
+    if problems:
+        raise ConfigurationError(problems)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Entry point of the console script."""
     words = sys.argv[1:] if arguments is None else arguments
     called = [word for word in words[:1] if word in VERBS]
     chosen = parser(called or tuple(VERBS)).parse_args(words)
     try:
+        _check_text(chosen)
         code: int = chosen.run(chosen)
         sys.stdout.flush()
     except BrokenPipeError:

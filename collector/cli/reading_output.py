@@ -1,7 +1,9 @@
 """An answer on stdout: a table cut to the terminal, CSV, or JSON."""
 
 import csv
+import itertools
 import json
+import math
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -54,13 +56,33 @@ def _csv(answer: Answer) -> int:
 
 
 def _json(answer: Answer) -> int:
+    """Of columns with one name the later ones are told as name_1, name_2; numbers that JSON has not, as their names."""
+    names = _apart(answer.columns)
     count = 0
     for row in answer:
         sys.stdout.write(",\n" if count else "[\n")
-        sys.stdout.write(json.dumps(dict(zip(answer.columns, row, strict=True))))
+        sys.stdout.write(json.dumps(dict(zip(names, map(_number, row), strict=True)), allow_nan=False))
         count += 1
     print("\n]" if count else "[]", flush=True)
     return count
+
+
+def _apart(columns: Sequence[str]) -> list[str]:
+    """Names of which none is there twice; those that are alone keep theirs."""
+    taken = set(columns)
+    found: dict[str, None] = {}
+    for name in columns:
+        numbered = (f"{name}_{number}" for number in itertools.count(1))
+        apart = next(one for one in numbered if one not in taken) if name in found else name
+        taken.add(apart)
+        found[apart] = None
+    return list(found)
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
 
 
 def _cell(value: Any) -> str:

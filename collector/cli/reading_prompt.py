@@ -1,5 +1,6 @@
 """The prompt of `pentrap open`. Its history lives in memory only: lines hold addresses."""
 
+import io
 import sys
 from contextlib import suppress
 
@@ -33,6 +34,8 @@ class Prompt:
 
     def run(self) -> int:
         """0; 2 where a script's statement failed."""
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="surrogateescape")  # what is no text is told with its statement
         if self._asking:
             print("views events and hosts; .help, .quit\n", file=sys.stderr)
         text = ""

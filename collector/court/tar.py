@@ -1,7 +1,8 @@
 """The bundle as one tar that is the same, byte for byte, whenever it is made again from the same input.
 
 Plain POSIX ustar (pax where a name or size needs it): one top folder, files only, in the order in which they are given; all
-with the same time, owner 0, mode 0644. Written as a stream: nothing is held in memory but a piece at a time. It ends with
+with the same time, owner 0, mode 0644. Written from begin to end: nothing is held in memory but a piece at a time, and nothing
+is left to write where a disk refuses. It ends with
 
     SHA256SUMS              every file of the bundle but itself and the next
     SHA256SUMS.checkpoint   the log's checkpoint, with one more line over which it is signed: the SHA-256 of SHA256SUMS
@@ -44,6 +45,10 @@ class HashingSink:
         self.bytes += len(content)
         return len(content)
 
+    def tell(self) -> int:
+        """How many bytes were written; `tarfile` asks."""
+        return self.bytes
+
     @property
     def sha256(self) -> str:
         """Of all that was written."""
@@ -73,7 +78,8 @@ class BundleTar:
     def __init__(self, sink: HashingSink, top: str, made_s: int) -> None:
         """`top` is the folder's name, `made_s` the time that every file bears."""
         stream: Any = sink
-        self._tar = tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - closed by `close`
+        # Not "w|": that keeps a piece back, and would write it, unasked, when what failed is thrown away.
+        self._tar = tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - closed by `close`
         self._top = top
         self._made_s = made_s
         self.sums: dict[str, str] = {}

@@ -139,6 +139,13 @@ class OrderSession:
     def statements(self, text: str) -> list[str]:
         """The statements of a text. Raises StatementError where one would change anything, or none can be made out."""
         try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise StatementError(
+                f"the text is no UTF-8: found {text[error.start]!a} at character {error.start + 1}\n"
+                "    remedy:   write it in UTF-8, or a byte of a value as unhex('ff')"
+            ) from None
+        try:
             parsed = self._connection.extract_statements(text)
         except duckdb.Error as error:
             raise StatementError(str(error)) from None

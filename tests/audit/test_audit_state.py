@@ -16,7 +16,6 @@ from collector.audit.ledger import Ledger
 from collector.audit.log import AuditLog, Entry, read_entries
 from collector.audit.people import People, caller
 from collector.ground.errors import CorruptError
-from collector.ground.errors import CorruptError
 
 LONG = b"evil.example,family\n" * 4000
 

@@ -60,6 +60,16 @@ def test_a_reader_that_goes_ends_a_command_quietly(tmp_path: Path) -> None:
     assert (told.stdout, told.stderr) == ("141\n", "")
 
 
+@pytest.mark.parametrize("command", [("order", "return", "--to", "r.tar"), ("hold",), ("purge",)])
+def test_a_word_that_is_no_text_is_told_as_bad_usage(command: tuple[str, ...], tmp_path: Path) -> None:
+    """Any bytes can be typed; only a path may have them."""
+    line = [str(PENTRAP), *command, "--config", str(tmp_path / "c.toml"), "--order", b"\xff"]
+    done = subprocess.run(line, capture_output=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert b"the word '\\udcff'" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
 def test_check_says_what_would_be_in_force(tmp_path: Path) -> None:
     """Good files: exit 0, the orders and domains named."""
     made = Collector(tmp_path)

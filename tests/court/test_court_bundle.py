@@ -1,5 +1,7 @@
 """The return as an act: the same bytes from the same input, nothing of other courts, refused while anything is open."""
 
+import errno
+import gc
 import json
 import os
 import shutil
@@ -19,6 +21,7 @@ from collector.audit.ledger import Ledger
 from collector.court import verifier
 from collector.court.collected import digest
 from collector.court.log import natural_size
+from collector.court.tar import BundleTar, HashingSink
 
 KILLER = """
 import os, signal, sys
@@ -475,3 +478,18 @@ def test_the_story_has_what_these_tests_need():
     """Two operations, one chain of two: else the tests above would show nothing."""
     assert len({row[0] for row in STORY}) == 2
     assert [row[1] for row in STORY if row[4]] == ["avalanche-2"]
+
+
+def test_a_disk_that_refuses_is_heard_of_once(monkeypatch):
+    """Nothing is left that would be written, and fail again, when what was begun is thrown away."""
+    unheard = []
+    monkeypatch.setattr(sys, "unraisablehook", unheard.append)
+
+    class Full:
+        def write(self, content):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        BundleTar(HashingSink(Full()), "return-a", 0).add("big", bytes(100_000))
+    gc.collect()
+    assert unheard == []

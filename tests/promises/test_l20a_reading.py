@@ -283,6 +283,56 @@ def test_l20a_a_reading_is_entered_before_its_first_row(world):
     assert 0 < ended.facts["duration_us"] < 30_000_000
 
 
+def test_l20a_json_loses_no_column_and_is_json(world):
+    """Columns of one name are told apart without touching others' names; numbers that JSON has not are texts."""
+    world.write(0, [0])
+    statement = (
+        "select 1 as a, 2 as a, 3 as a_1, 4 as a, 'nan'::double as n, '-inf'::float as m, 1.5::double as x"
+    )
+    process = opened(world, "--json", "-c", statement, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+
+    def refuse(word):
+        raise AssertionError(f"{word} is no JSON")
+
+    [row] = json.loads(out, parse_constant=refuse)
+    assert row == {"a": 1, "a_2": 2, "a_1": 3, "a_3": 4, "n": "NaN", "m": "-Infinity", "x": 1.5}
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_l20a_bytes_that_are_no_text_are_told_wherever_they_come_from(world, locale):
+    """In -c, in another option, or in a script, whose other statements are answered: 2, and no traceback."""
+    world.write(0, [0])
+    command = [
+        str(PENTRAP),
+        "open",
+        "--config",
+        str(world.config),
+        "--order",
+        "avalanche-1",
+        "--reason",
+        "why not",
+    ]
+    for more, script in (
+        (["-c", b"select '\xff'"], b""),
+        (["--order", b"\xff", "-c", "select 1"], b""),
+        ([], b"select 1 as n;\nselect '\xff';\nselect 2 as n;\n"),
+    ):
+        done = subprocess.run(
+            [*command, *more],
+            input=script,
+            capture_output=True,
+            check=False,
+            timeout=30,
+            env=os.environ | {"LC_ALL": locale},
+        )
+        assert done.returncode == 2
+        assert b"no UTF-8" in done.stderr
+        assert b"Traceback" not in done.stderr
+        assert done.stdout == (b"n\n1\nn\n2\n" if script else b"")
+
+
 def test_l20a_without_an_entry_nothing_is_read(world):
     """Where the log cannot be written, no row comes out."""
     world.write(0, [0])

@@ -1,5 +1,6 @@
 """Reads operation files: TOML in, checked operations out, or every mistake of every file at once."""
 
+import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,6 +22,12 @@ from collector.orders.schedule import quoted
 
 TABLES = {"injunction": "[injunction]", "answer": "[answer]"}
 LISTS = {"domains": "[[domains]]", "except": "[[except]]", "services": "[[services]]", "order": "[[order]]"}
+
+SCHEDULES_BYTES_MAX = 64_000
+"""What the schedules of one operation may take in `operation_loaded`, which names each with its hash: an entry of the audit log
+holds 65,535 bytes, and all else that stands in this one is less than 500.
+"""
+_NAMED_BYTES = len(json.dumps({"file": "", "sha256": "0" * 64}, separators=(",", ":"))) - len('""') + len(",")
 
 
 def read_operations(paths: Iterable[Path]) -> list[Operation]:
@@ -148,4 +155,12 @@ def _schedule_problems(domains: list[tuple[int, DomainFile]], path: Path) -> lis
         if first != number:
             found = f"{quoted(table.file)}, which [[domains]] {first} has too"
             problems.append(Problem(str(path), place, found, "each schedule once", "remove one of the two"))
+    size = sum(_NAMED_BYTES + len(json.dumps(table.file)) for _, table in domains)
+    if size > SCHEDULES_BYTES_MAX:
+        found = (
+            f"{len(domains)} schedules, whose names and hashes take {size:,} bytes of the audit log's entry"
+        )
+        expected = f"at most {SCHEDULES_BYTES_MAX:,} bytes: some 600 schedules with short names"
+        remedy = "join schedules into fewer files: one may hold any number of domains"
+        problems.append(Problem(str(path), "[[domains]]", found, expected, remedy))
     return problems

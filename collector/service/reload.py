@@ -108,7 +108,7 @@ class Reload:
             ):
                 self._put_in_force(report)
                 self._tell_all()
-        except (OSError, CorruptError) as error:
+        except Exception as error:  # whatever it is: the old rules stay, and machines are answered
             self._log.error("orders_not_put_in_force_old_ones_stay", place=logs.place(error))
             self._due = time.monotonic() + AGAIN_SECONDS
             return False

@@ -1,13 +1,16 @@
 """Operation files: each mistake is told with file, place, found, expected and remedy, and all at once."""
 # ruff: noqa: E501 - a table's row stays on one line
 
+import json
 from pathlib import Path
 
 import pytest
 
+from collector.audit.log import make_entry
+from collector.audit.tiles import ENTRY_MAX
 from collector.ground.errors import ConfigurationError, Problem
 from collector.orders.answer import NOTICE_MAX, load_answer
-from collector.orders.docket import read_operations
+from collector.orders.docket import SCHEDULES_BYTES_MAX, read_operations
 from collector.orders.instants import parse_us
 
 ORDER_2 = """
@@ -144,6 +147,29 @@ def test_all_mistakes_are_told_together(write):
     places = [problem.place for problem in problems_of(path)]
     assert len(places) == 4  # the order whose annex is malformed is not looked at further
     assert "[[order]] 2 (avalanche-2) extends" in places
+
+
+@pytest.mark.parametrize("stem", ["s", "ü" * 100])
+def test_an_operation_has_no_more_schedules_than_its_audit_entry_can_name(write, tmp_path, stem):
+    """The most schedules that are taken fit into `operation_loaded` beside the longest of everything else; one more is told
+    with what to do, however the names are spelled.
+    """
+    size = len(json.dumps({"file": f"{stem}-0000.csv", "sha256": "0" * 64}, separators=(",", ":"))) + 1
+    names = [f"{stem}-{number:04d}.csv" for number in range(SCHEDULES_BYTES_MAX // size)]
+    for name in [*names, f"{stem}-last.csv"]:
+        (tmp_path / name).write_text("domain,family,action,registry,valid_from,valid_until\n")
+    tables = "".join(f'[[domains]]\nfile = "{name}"\n' for name in names)
+    path = write(('[[domains]]\nfile = "a.csv"\n', tables))
+    schedules = [{"file": table.file, "sha256": "0" * 64} for table in read_operations([path])[0].domains]
+    facts = {"operation": "x" * 32, "schedules": schedules, "configuration": "0" * 64, "answer": "0" * 64}
+    assert len(schedules) == len(names)
+    assert len(make_entry(10**18, 0, "operation_loaded", facts).line) <= ENTRY_MAX
+    path.write_text(path.read_text() + f'[[domains]]\nfile = "{stem}-last.csv"\n')
+    (problem,) = problems_of(path)
+    assert (problem.file, problem.place) == (str(path), "[[domains]]")
+    assert problem.found.startswith(f"{len(names) + 1} schedules")
+    assert "64,000 bytes" in problem.expected
+    assert "join schedules" in problem.remedy
 
 
 def test_order_ids_and_operations_are_unique_over_files(write):

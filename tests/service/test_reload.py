@@ -3,10 +3,12 @@
 import json
 import os
 import signal
+import subprocess
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from collectors import SCHEDULE, SCHEDULE_HEADER, Collector, exchange, get, write_operation
+from collectors import PENTRAP, SCHEDULE, SCHEDULE_HEADER, Collector, exchange, get, running, write_operation
 
 from collector.audit import texts
 from collector.audit.note import Verifier, open_checkpoint
@@ -15,6 +17,14 @@ from collector.audit.note import Verifier, open_checkpoint
 def audit(collector: Collector) -> list[dict[str, object]]:
     """The audit log's entries."""
     return [json.loads(line) for line in (collector.data / "audit/log.jsonl").read_text().splitlines()]
+
+
+def patched(folder: Path, code: str) -> dict[str, str]:
+    """The environment in which every process of a collector runs `code` before anything else."""
+    place = folder / "patch"
+    place.mkdir()
+    (place / "sitecustomize.py").write_text(code)
+    return {"PYTHONPATH": os.pathsep.join([str(place), os.environ.get("PYTHONPATH", "")])}
 
 
 def wait_for(what: str, collector: Collector, count: int) -> None:
@@ -75,6 +85,60 @@ def test_a_bad_new_file_leaves_the_old_rules_in_force(collector: Collector) -> N
     assert b"malware" in exchange(collector.port, get())
     assert collector.settled_fates(1)["recorded"] == 1
     assert [entry["event"] for entry in audit(collector)].count("orders_loaded") == 1
+
+
+def test_rules_that_cannot_be_entered_leave_the_old_ones_in_force(tmp_path: Path) -> None:
+    """What is wrong while changed rules are put in force is no disk's refusal: told aloud and tried again, while machines are
+    answered by the old rules. Once it has gone, the new ones are in force.
+    """
+    trouble = tmp_path / "trouble"
+    patch = f"""
+import os
+from collector.service import notary
+enter = notary.Notary.put_in_force
+def put_in_force(*facts):
+    if os.path.exists({str(trouble)!r}):
+        raise ValueError("an entry that is too long")
+    enter(*facts)
+notary.Notary.put_in_force = put_in_force
+"""
+    with running(tmp_path, environment=patched(tmp_path, patch)) as collector:
+        trouble.touch()
+        schedule = SCHEDULE + "zzz-new.com,matsnu,redirect,r,,\n"
+        write_operation(collector.folder / "operations", schedule=schedule)
+        collector.reload()
+        wait_for("orders_not_put_in_force_old_ones_stay", collector, 2)
+        assert b"malware" in exchange(collector.port, get())
+        assert collector.settled_fates(1)["recorded"] == 1
+        trouble.unlink()
+        wait_for("reload_done", collector, 1)
+        time.sleep(0.2)
+        exchange(collector.port, get(b"zzz-new.com"))
+        assert collector.settled_fates(2)["recorded"] == 2
+        assert collector.stop() == 0
+
+
+def test_more_schedules_than_the_audit_log_can_name_are_refused(collector: Collector) -> None:
+    """Seven hundred [[domains]]: a reload refuses them, `pentrap check` and a start tell the same, and nothing else happens."""
+    operation = collector.folder / "operations/op.toml"
+    before = operation.read_text()
+    more = ""
+    for number in range(700):
+        (operation.parent / f"op-{number:03d}.csv").write_text(
+            SCHEDULE_HEADER + f"d{number}.com,x,redirect,r,,\n"
+        )
+        more += f'[[domains]]\nfile = "op-{number:03d}.csv"\n'
+    operation.write_text(before + more)
+    collector.reload()
+    wait_for("operations_refused_old_ones_stay", collector, 1)
+    assert b"malware" in exchange(collector.port, get())
+    assert collector.settled_fates(1)["recorded"] == 1
+    assert collector.stop() == 0
+    for verb in ("check", "serve"):
+        command = [str(PENTRAP), verb, "--config", str(collector.config)]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert told.returncode == 2, told.stderr
+        assert "join schedules into fewer files" in told.stderr
 
 
 def test_a_load_that_was_killed_is_loud_and_tried_again(collector: Collector) -> None:

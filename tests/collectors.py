@@ -316,6 +316,22 @@ def get(host: bytes = b"evil-one.com", path: bytes = b"/", more: bytes = b"") ->
     return b"GET " + path + b" HTTP/1.1\r\nHost: " + host + b"\r\n" + more + b"\r\n"
 
 
+def patched(folder: Path, code: str) -> dict[str, str]:
+    """The environment in which every process of a collector runs `code` before anything else."""
+    place = folder / "patch"
+    place.mkdir()
+    (place / "sitecustomize.py").write_text(code)
+    return {"PYTHONPATH": os.pathsep.join([str(place), os.environ.get("PYTHONPATH", "")])}
+
+
+def wait_for(what: str, collector: Collector, count: int) -> None:
+    """Until the log says `what` for the count-th time."""
+    until = time.monotonic() + 10
+    while collector.log_file.read_text().count(what) < count:
+        assert time.monotonic() < until, collector.log_file.read_text()
+        time.sleep(0.02)
+
+
 @contextlib.contextmanager
 def running(folder: Path, **options: Any) -> Iterator[Collector]:
     """A started collector with one operation in force; killed at the end if it is still there."""

@@ -10,6 +10,8 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
+from collector.ground import process
+
 Report = dict[str, Any]
 _READ_BYTES = 1 << 16
 
@@ -18,12 +20,18 @@ class Aside:
     """A child at work. `reports` gives what it has said since the last look, `ended` whether that was all."""
 
     def __init__(self, body: Callable[[Callable[[Report], None]], None]) -> None:
-        """Fork; the child runs `body` with a function that reports. Whatever it raises ends it silently."""
+        """Fork; the child runs `body` with a function that reports. Whatever it raises ends it silently. Raises OSError."""
         reading, writing = os.pipe()
-        self.pid = os.fork()
+        parent = os.getpid()
+        try:
+            self.pid = os.fork()
+        except OSError:
+            os.close(reading)
+            os.close(writing)
+            raise
         if not self.pid:
             os.close(reading)
-            _be_child(body, writing)
+            _be_child(body, writing, parent)
         os.close(writing)
         os.set_blocking(reading, False)
         self._descriptor = reading
@@ -39,9 +47,7 @@ class Aside:
                 break
             self._unread += content
             if not content:
-                os.close(self._descriptor)
-                os.waitpid(self.pid, 0)
-                self.ended = True
+                self._end()
         *lines, self._unread = self._unread.split(b"\n")
         return [json.loads(line) for line in lines]
 
@@ -51,9 +57,20 @@ class Aside:
             os.set_blocking(self._descriptor, True)
         return self.reports()
 
+    def kill(self) -> None:
+        """End the child in the middle of its work; what it has not reported stays unsaid."""
+        if not self.ended:
+            os.kill(self.pid, signal.SIGKILL)
+            self._end()
 
-def _be_child(body: Callable[[Callable[[Report], None]], None], writing: int) -> None:
-    """The child's whole life."""
+    def _end(self) -> None:
+        os.close(self._descriptor)
+        os.waitpid(self.pid, 0)
+        self.ended = True
+
+
+def _be_child(body: Callable[[Callable[[Report], None]], None], writing: int, parent: int) -> None:
+    """The child's whole life, which its parent's end ends: left alone, it would keep the lock on the data directory."""
 
     def report(message: Report) -> None:
         os.write(pipe, json.dumps(message).encode() + b"\n")
@@ -61,8 +78,10 @@ def _be_child(body: Callable[[Callable[[Report], None]], None], writing: int) ->
     code = 70
     pipe = writing
     try:
+        process.follow_parent(signal.SIGKILL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        body(report)
-        code = 0
+        if os.getppid() == parent:  # it may have died before it could be followed
+            body(report)
+            code = 0
     finally:
         os._exit(code)

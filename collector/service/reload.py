@@ -62,8 +62,13 @@ class Reload:
         if self._loading is not None:
             self._again = True
             return
+        try:
+            self._loading, self._said_all = self._start(), False
+        except OSError as error:  # no process to be had: what was in force stays meanwhile
+            self._log.error("reload_not_begun", errno=error.errno)
+            self._due = time.monotonic() + AGAIN_SECONDS
+            return
         self._log.info("reload_begun")
-        self._loading, self._said_all = self._start(), False
 
     def go_on(self) -> None:
         """Act on what a load has reported, begin one that is due; called at least every `wait_seconds`."""
@@ -85,6 +90,12 @@ class Reload:
             if self._again:
                 self._again = False
                 self.begin()
+
+    def abandon(self) -> None:
+        """The collector stops: a load that is going on ends unheard, and the next start reads the files."""
+        if self._loading is not None:
+            self._loading.kill()
+            self._loading = None
 
     def _start(self) -> Aside:
         return loader.start(self._settings.operation_files(), self._settings.data_dir)

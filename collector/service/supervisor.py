@@ -57,6 +57,11 @@ class Child:
     pause: float = 0.0
     due: float = 0.0
 
+    def lengthen_pause(self) -> float:
+        """The pause before the next try, after one that failed."""
+        self.pause = min(PAUSE_MAX, max(0.05, self.pause * 2))
+        return self.pause
+
 
 def serve(settings: Settings, announce: Callable[[], None]) -> int:
     """Run the collector until it is told to stop; the exit code. `announce` is called once machines are answered.
@@ -164,7 +169,14 @@ class Supervisor:
                 return self._stop()
 
     def _fork(self, child: Child) -> None:
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # no memory, or too many processes: the others go on, and it is tried again
+            child.due = time.monotonic() + child.lengthen_pause()
+            self._log.error(
+                "process_not_started", child=child.name, errno=error.errno, again_in_seconds=child.pause
+            )
+            return
         if not pid:
             code = 70
             try:
@@ -211,7 +223,10 @@ class Supervisor:
                 continue
             child.pid = 0
             lived = time.monotonic() - child.started
-            child.pause = 0.0 if lived >= STEADY_SECONDS else min(PAUSE_MAX, max(0.05, child.pause * 2))
+            if lived >= STEADY_SECONDS:
+                child.pause = 0.0
+            else:
+                child.lengthen_pause()
             child.due = time.monotonic() + child.pause
             self._log.error(
                 "process_died",
@@ -254,6 +269,7 @@ class Supervisor:
     def _stop(self) -> int:
         """Workers first, taking what is queued; then the clerk, which converts what they sealed."""
         self._log.info("stopping")
+        self._reload.abandon()
         for listeners in self._listeners:
             for listener in listeners:
                 listener.sock.close()

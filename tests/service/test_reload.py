@@ -8,7 +8,18 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from collectors import PENTRAP, SCHEDULE, SCHEDULE_HEADER, Collector, exchange, get, running, write_operation
+from collectors import (
+    PENTRAP,
+    SCHEDULE,
+    SCHEDULE_HEADER,
+    Collector,
+    exchange,
+    get,
+    patched,
+    running,
+    wait_for,
+    write_operation,
+)
 
 from collector.audit import texts
 from collector.audit.note import Verifier, open_checkpoint
@@ -17,22 +28,6 @@ from collector.audit.note import Verifier, open_checkpoint
 def audit(collector: Collector) -> list[dict[str, object]]:
     """The audit log's entries."""
     return [json.loads(line) for line in (collector.data / "audit/log.jsonl").read_text().splitlines()]
-
-
-def patched(folder: Path, code: str) -> dict[str, str]:
-    """The environment in which every process of a collector runs `code` before anything else."""
-    place = folder / "patch"
-    place.mkdir()
-    (place / "sitecustomize.py").write_text(code)
-    return {"PYTHONPATH": os.pathsep.join([str(place), os.environ.get("PYTHONPATH", "")])}
-
-
-def wait_for(what: str, collector: Collector, count: int) -> None:
-    """Until the log says `what` for the count-th time."""
-    until = time.monotonic() + 10
-    while collector.log_file.read_text().count(what) < count:
-        assert time.monotonic() < until, collector.log_file.read_text()
-        time.sleep(0.02)
 
 
 def test_a_new_schedule_replaces_the_old_one(collector: Collector) -> None:

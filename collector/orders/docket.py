@@ -100,6 +100,9 @@ def read_toml(path: Path, problems: list[Problem]) -> dict[str, Any] | None:
         problem = Problem(
             file, place.rstrip(")"), what, "TOML 1.0", "correct this line; text needs quotes, dates do not"
         )
+    except (ValueError, RecursionError):  # Python's own limits: neither says where
+        found = "a number of thousands of digits, or brackets within brackets too deep to be read"
+        problem = Problem(file, "the file", found, "TOML 1.0 as one would write it", "restore it from a copy")
     problems.append(problem)
     return None
 

@@ -135,6 +135,22 @@ def test_a_mistake_is_told_with_all_its_parts(write, mistake):
     assert all(problem.found and problem.expected and problem.remedy for problem in told)
 
 
+@pytest.mark.parametrize(
+    "value", ["9" * 5000, "[" * 3000, "{a=" * 3000], ids=["digits", "brackets", "braces"]
+)
+def test_what_python_cannot_read_is_a_mistake_like_others(write, value):
+    """An integer of more digits than Python converts, and brackets deeper than it descends, are told and raise nothing else;
+    they are not quoted.
+    """
+    path = write(("retention_days = 90", f"retention_days = {value}"))
+    (problem,) = problems_of(path)
+    assert (problem.file, problem.place) == (str(path), "the file")
+    assert problem.found
+    assert problem.expected
+    assert problem.remedy
+    assert value[:9] not in str(problem)
+
+
 def test_all_mistakes_are_told_together(write):
     """Mistakes in different tables, and of different checks, come out of one reading."""
     path = write(

@@ -11,7 +11,8 @@ identity        who we are, for those who meet us
 
 The clerk, and what it does in its rounds:
 
-clerk           the process: sealer (journals to Parquet, days closed), daily (the export), pulling (the partners' interface)
+clerk           the process: sealer (journals to Parquet, days closed), daily (the export), pulling (the partners' interface),
+                managing (the management plane's address)
 notary          what the collector itself enters in the audit log; changes: what a load does, notices: how long one was served
 day_counts      what a day's marker says beside its segments
 outlook         what the status page shows: minute_counts, head_count, published

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import uvloop
-from aiohttp import web
 
 from collector.audit.access import close_orphans
 from collector.audit.key import checkpoint_key
@@ -31,7 +30,7 @@ from collector.manage.exposition import Exposition
 from collector.manage.processes import ALIVE_US, Processes
 from collector.manage.pull_counts import PullCounts
 from collector.manage.reach import Reach
-from collector.manage.settings import is_loopback, split_address
+from collector.manage.settings import is_loopback
 from collector.manage.status.look import Look
 from collector.manage.text_format import encode
 from collector.orders.docket import read_operations
@@ -40,6 +39,7 @@ from collector.service import loader
 from collector.service.daily import DailyExport
 from collector.service.exporting import expire_copies
 from collector.service.manage_address import token_of
+from collector.service.managing import Managing
 from collector.service.notices import NoticeCounts, notice_name
 from collector.service.outlook import Known, Outlook
 from collector.service.pulling import Pulling
@@ -172,9 +172,12 @@ class Clerk:
             self._log.warning("partner_copy_kept_back", place=place)
 
     def _look_at_log(self, now: int) -> None:
-        """Sign what is not signed yet, and know what the entries say."""
-        self._audit.sign()
-        self._signed_us = now
+        """Sign what is not signed yet, and know what the entries say. A disk that refuses the one does not hinder the other."""
+        try:
+            self._audit.sign()
+            self._signed_us = now
+        except OSError as error:
+            self._log.error("audit_interrupted", place=logs.place(error))
         entries = list(self._reader.new())
         for entry in entries:
             self._ledger.take(entry)
@@ -321,7 +324,7 @@ async def _live(
         families = (family for one in collectors for family in one.collect())
         return exposition.text() + processes.text() + encode(families)
 
-    runner = web.AppRunner(
+    managing = Managing(
         application(
             metrics,
             clerk.readiness,
@@ -329,17 +332,16 @@ async def _live(
             token_of(settings),
             local=is_loopback(settings.manage.listen) and not settings.manage.open,
         ),
-        access_log=None,
-        handle_signals=False,
+        settings.manage.listen,
+        log,
     )
-    await runner.setup()
-    host, port = split_address(settings.manage.listen)
-    await web.TCPSite(runner, host, port, reuse_address=True).start()
+    await managing.look()
     board.clerk.counts[CELL["pid"]] = os.getpid()
     board.clerk.publish()
     while not stopping.is_set():
         began = time.monotonic()
         board.clerk.counts[CELL["kernel_dropped_tcp"]] = connections_dropped() - connections_before
+        await managing.look()
         await pulling.look()
         await asyncio.to_thread(clerk.work)
         board.clerk.publish()
@@ -351,5 +353,5 @@ async def _live(
     await pulling.stop()
     left = await asyncio.to_thread(clerk.work, stopping=True)
     board.clerk.publish()
-    await runner.cleanup()
+    await managing.stop()
     return 1 if left else 0

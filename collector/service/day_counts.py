@@ -8,7 +8,8 @@ belong to both days: accepted counts those that were open when the day began.
 
 `last` are the board's counts that `days` go up to. A clerk that died goes on from there, since the board outlives it. Where
 everything died, what was counted after the last save is lost, and the days it may concern say so: no equation is stated
-for them, rather than one that does not hold.
+for them, rather than one that does not hold. Where the file cannot be read it is begun anew, and today, yesterday and what
+was not sealed before state none.
 """
 
 import contextlib
@@ -17,10 +18,11 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from collector.ground import files
+from collector.ground import files, logs
 from collector.ground.clock import ClockWatch, kernel_clock
 from collector.ground.codes import Fate, Transport
 from collector.ground.counters import CELL, Board
+from collector.journal.format import MICROSECONDS_A_DAY
 
 SAVE_US = 10_000_000
 """At most this much is lost where everything dies at once."""
@@ -35,17 +37,20 @@ class DayCounts:
     """Look with `note`; ask with `of`. One thread at a time."""
 
     def __init__(self, path: Path, board: Board, now_us: int) -> None:
-        """Raises OSError."""
         self._path, self._board = path, board
         self._watch = ClockWatch(require_sync=False)
         self._steps = 0
-        fresh: dict[str, Any] = {"run": board.run, "days": {}}
-        kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else fresh
-        self._days: dict[str, dict[str, Any]] = kept["days"]
-        self._last = kept["last"] if kept["run"] == board.run and "last" in kept else _nothing()
-        if kept["run"] != board.run and not kept["stopped"]:
-            for day in _days_between(kept["saved_us"], min(now_us, kept["saved_us"] + SAVE_UNCHANGED_US)):
-                self._day(day)["whole"] = False
+        self._days: dict[str, dict[str, Any]] = {}
+        self._last = _nothing()
+        self.unreadable = ""
+        """Why the file could not be used, where it could not."""
+        try:
+            self._take_up(json.loads(path.read_bytes()), now_us)
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            self.unreadable = logs.place(error)
+            self._know_nothing_of(_days_between(now_us - MICROSECONDS_A_DAY, now_us))
         self._saved_us = 0
         self._changed = self._urgent = False
 
@@ -81,26 +86,40 @@ class DayCounts:
             "clock": found["clock"],
         }
 
+    def _take_up(self, kept: dict[str, Any], now_us: int) -> None:
+        last, saved_us = kept["last"], int(kept["saved_us"])
+        if not _has_the_form_of(last, _nothing()):
+            raise ValueError("counts of another form")
+        for name, day in kept["days"].items():
+            if not _has_the_form_of(day, _blank(0)):
+                raise ValueError("a day of another form")
+            date.fromisoformat(name)
+        self._days = kept["days"]
+        if kept["run"] == self._board.run:
+            self._last = last
+        elif not kept["stopped"]:
+            for day in _days_between(saved_us, min(now_us, saved_us + SAVE_UNCHANGED_US)):
+                self._day(day)["whole"] = False
+
+    def _know_nothing_of(self, days: list[date]) -> None:
+        """No equation and no word on the clock; what the kernel dropped in this run, the last of them has."""
+        for day in days:
+            self._day(day).update(whole=False, clock=None)
+
     def _day(self, day: date) -> dict[str, Any]:
         name = day.isoformat()
         if name not in self._days:
-            self._days[name] = {
-                "whole": True,
-                "open_before": self._last["open"],
-                "accepted": 0,
-                "open": 0,
-                "fates": dict.fromkeys(_FATES, 0),
-                "kernel_dropped": dict.fromkeys(_DROPS, 0),
-                "clock": {"synchronised": True, "largest_offset_us": None, "steps": 0},
-            }
+            self._days[name] = _blank(self._last["open"])
             for old in sorted(self._days)[:-DAYS_KEPT]:
                 del self._days[old]
         return self._days[name]
 
-    def _note_clock(self, clock: dict[str, Any]) -> None:
+    def _note_clock(self, clock: dict[str, Any] | None) -> None:
         self._watch.unsure()
-        clock["steps"] += self._watch.steps - self._steps
-        self._steps = self._watch.steps
+        steps, self._steps = self._watch.steps - self._steps, self._watch.steps
+        if clock is None:
+            return
+        clock["steps"] += steps
         with contextlib.suppress(OSError):
             kernel = kernel_clock()
             clock["synchronised"] = clock["synchronised"] and kernel.synchronised
@@ -136,6 +155,30 @@ def _nothing() -> dict[str, Any]:
         "fates": dict.fromkeys(_FATES, 0),
         "dropped": dict.fromkeys(_DROPS, 0),
     }
+
+
+def _blank(open_before: int) -> dict[str, Any]:
+    return {
+        "whole": True,
+        "open_before": open_before,
+        "accepted": 0,
+        "open": 0,
+        "fates": dict.fromkeys(_FATES, 0),
+        "kernel_dropped": dict.fromkeys(_DROPS, 0),
+        "clock": {"synchronised": True, "largest_offset_us": None, "steps": 0},
+    }
+
+
+def _has_the_form_of(found: Any, blank: Any) -> bool:
+    """Whether it has the same keys, and numbers where numbers belong. A clock may be unknown."""
+    if not isinstance(blank, dict):
+        return blank is None or isinstance(found, int)
+    if not isinstance(found, dict) or found.keys() != blank.keys():
+        return False
+    return all(
+        (name == "clock" and found[name] is None) or _has_the_form_of(found[name], blank[name])
+        for name in blank
+    )
 
 
 def _day_of(us: int) -> date:

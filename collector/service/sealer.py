@@ -49,6 +49,8 @@ class Sealer:
         self._log = log
         self._rules = lru_cache(maxsize=RULES_KEPT)(lambda digest: Rules.load(data_dir / "rules", digest))
         self._counts = DayCounts(data_dir / "day-counts.json", board, now_us())
+        if self._counts.unreadable:
+            log.error("day_counts_unreadable", place=self._counts.unreadable)
         self.registries = Registries(data_dir)
 
     def work(self, now_us: int, *, stopping: bool = False) -> int:

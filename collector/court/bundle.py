@@ -177,7 +177,7 @@ def _make(
     # Each segment is read for its hash and counts, and again for the bundle.
     total = bytes_to_read(request.data_dir)
     windows = {order.id: (order.starts_us, order.ends_us) for order in scope.chain}
-    spans = recording_spans(covered.entries, scope)
+    spans = recording_spans(covered.entries, scope, final=not request.interim)
     touched = [day for span in spans for day in days_between(span.from_us, span.until_us)]
     done = 0
 

@@ -78,7 +78,7 @@ def record(found: Findings) -> dict[str, Any]:
             "runs": [_run(run) for run in _runs(found)],
             "recording_possible": [
                 {"order": span.order, "from": to_text(span.from_us), "until": to_text(span.until_us)}
-                for span in recording_spans(found.log.entries, scope)
+                for span in recording_spans(found.log.entries, scope, final=not found.interim)
             ],
             "accesses": accesses,
         },
@@ -185,7 +185,7 @@ def _named(own: Sequence[Entry], events: tuple[str, ...], people: People) -> lis
 def _runs(found: Findings) -> list[RunTime]:
     """Runs of the collector that touch the orders' time."""
     first = min(order.starts_us for order in found.scope.chain)
-    return [run for run in run_times(found.log.entries)
+    return [run for run in run_times(found.log.entries, found.scope, final=not found.interim)
             if run.started.time_us < found.scope.ends_us and run.until_us > first]  # fmt: skip
 
 
@@ -249,7 +249,7 @@ def _collected(found: Findings) -> dict[str, Any]:
     tally, files = found.collected.tally, found.collected.files
     hosts = tally.hosts()
     counted = {date.fromisoformat(day) for day in tally.by["day"]}
-    counted |= {day for span in recording_spans(found.log.entries, found.scope)
+    counted |= {day for span in recording_spans(found.log.entries, found.scope, final=not found.interim)
                 for day in days_between(span.from_us, span.until_us)}  # fmt: skip
     first, last = min(counted, default=None), max(counted, default=None)
     days = [] if first is None or last is None else [

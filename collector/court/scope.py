@@ -119,9 +119,18 @@ def unloaded_change(entries: Sequence[Entry], scope: Scope, current: Path | None
     return [f"{changed}: start the collector or reload it (SIGHUP), so that the change is in the record"]
 
 
-def run_times(entries: Sequence[Entry]) -> list[RunTime]:
-    """All runs of the collector, with the ends as far as they are known."""
-    runs = Ledger.of(entries).runs
+def run_times(entries: Sequence[Entry], scope: Scope, *, final: bool) -> list[RunTime]:
+    """All runs of the collector, with the ends as far as they are known.
+
+    A collector enters nothing while nothing happens, not even when an order reaches its own end. So for a final return,
+    which is made after the orders' end only, one that was not stopped ran to that end: then every day until it has to be
+    sealed, and what seals a day is a collector that ran.
+    """
+    ledger = Ledger.of(entries)
+    runs = ledger.runs
+    known_us = entries[-1].time_us
+    if final and ledger.uninstalled is None:
+        known_us = max(known_us, scope.ends_us)
     times = []
     for number, run in enumerate(runs):
         if run.stopped:
@@ -129,11 +138,11 @@ def run_times(entries: Sequence[Entry]) -> list[RunTime]:
         elif number + 1 < len(runs):
             times.append(RunTime(run.started, None, runs[number + 1].started.time_us, "cut off"))
         else:
-            times.append(RunTime(run.started, None, entries[-1].time_us, "running"))
+            times.append(RunTime(run.started, None, known_us, "running"))
     return times
 
 
-def recording_spans(entries: Sequence[Entry], scope: Scope) -> list[Span]:
+def recording_spans(entries: Sequence[Entry], scope: Scope, *, final: bool) -> list[Span]:
     """When recording under each order was possible: its window, while it was loaded and the collector ran."""
     spans = []
     loaded = {
@@ -142,7 +151,7 @@ def recording_spans(entries: Sequence[Entry], scope: Scope) -> list[Span]:
     for order in scope.chain:
         if order.id not in loaded:
             continue
-        for run in run_times(entries):
+        for run in run_times(entries, scope, final=final):
             begins = max(order.starts_us, run.started.time_us, loaded[order.id])
             ends = min(order.ends_us, run.until_us)
             if begins < ends:
@@ -172,7 +181,9 @@ def obstacles(data_dir: Path, sensor: str, entries: Sequence[Entry], scope: Scop
             "file and reload; --interim makes a return of what there is"
         )
     touched = {
-        day for span in recording_spans(entries, scope) for day in days_between(span.from_us, span.until_us)
+        day
+        for span in recording_spans(entries, scope, final=True)
+        for day in days_between(span.from_us, span.until_us)
     }
     if now_us >= scope.ends_us:
         reasons += [_unsealed(day) for day in sorted(touched) if not is_sealed(data_dir, sensor, day)]

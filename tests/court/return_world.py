@@ -123,8 +123,10 @@ class World:
         return AuditLog(self.data / "audit", checkpoint_key(settings.signing_key, settings.sensor))
 
 
-def make_world(folder: Path, rows: int = 40, *, seal: bool = True) -> World:
-    """`rows` rows of each operation on each day; the last day's segment is shared by both operations."""
+def make_world(folder: Path, rows: int = 40, *, seal: bool = True, quiet: bool = False) -> World:
+    """`rows` rows of each operation on each day; the last day's segment is shared by both operations. `quiet`: the log ends
+    with the second start, and the collector runs on.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     world = World(folder)
     world.config.write_text(f'data_dir = "data"\nsensor = "{SENSOR}"\noperations = ["operations/*.toml"]\n')
@@ -133,12 +135,12 @@ def make_world(folder: Path, rows: int = 40, *, seal: bool = True) -> World:
     for name, schedule in (("avalanche", AVALANCHE), ("zero", ZERO)):
         (operations / f"{name}.csv").write_text(schedule)
         (operations / f"{name}.toml").write_text(operation_file(name))
-    rules = enter_story(world)
+    rules = enter_story(world, quiet=quiet)
     write_rows(world, rules, rows, seal=seal)
     return world
 
 
-def enter_story(world: World) -> Rules:
+def enter_story(world: World, *, quiet: bool = False) -> Rules:
     """Install, start, load, run, stop; somebody reads."""
     settings = service_settings.load(world.config)
     make_key(settings.signing_key)
@@ -159,6 +161,9 @@ def enter_story(world: World) -> Rules:
         log.append(event, us("2026-08-31T10:00:02Z"), **facts)
     log.append("orders_loaded", us("2026-08-31T10:00:03Z"), rules=digest, orders=len(STORY))
     log.append("started", us("2026-09-02T12:00:00Z"), **who, **started, previous="cut off")
+    if quiet:
+        log.close()
+        return Rules.load(world.data / "rules", digest)
     log.append(
         "notice_served", us("2026-09-05T00:00:00Z"), operation="avalanche",
         answer=Ledger.of(read_entries(audit)).operations["avalanche"].facts["answer"],

@@ -333,6 +333,38 @@ def test_refused_while_something_is_open(world, tmp_path):
     world.make(tmp_path / "good.tar")
 
 
+def test_a_running_collectors_quiet_log_does_not_end_the_record(tmp_path):
+    """No entry since the start, days before the end: all days to the orders' end must be sealed, recording was possible to
+    then, and the same bytes come again. What is made in between ends with the last entry.
+    """
+    quiet = make_world(tmp_path / "w", rows=3, quiet=True)
+    markers = {
+        day: quiet.data / f"segments/date={day}/sealed-sinkhole-1.json"
+        for day in ("2026-09-02", "2026-09-04")
+    }
+    content = markers["2026-09-04"].read_bytes()
+    markers["2026-09-04"].unlink()
+    assert "2026-09-04 is not sealed" in refused(quiet)
+    quiet.make(tmp_path / "i.tar", "--interim")
+    markers["2026-09-04"].write_bytes(content)
+    first = quiet.make(tmp_path / "a.tar")
+    assert quiet.make(tmp_path / "b.tar") == first
+    size = Ledger.of(quiet.entries()).returned[first].facts["entries"]
+    assert quiet.make(tmp_path / "c.tar", "--entries", str(size)) == first
+    last = {}
+    for name in ("a", "i"):
+        record = json.loads(contents(tmp_path / f"{name}.tar")["record.json"])
+        last[name] = record["ii_times"]["recording_possible"][-1]
+        assert record["ii_times"]["runs"][-1]["end"] == "running"
+    assert last["a"] == {
+        "order": "avalanche-2",
+        "from": "2026-09-04T00:00:00Z",
+        "until": "2026-09-05T00:00:00Z",
+    }
+    assert last["i"]["until"] == "2026-09-02T12:00:00Z"
+    assert verify(unpacked(tmp_path / "a.tar", tmp_path)).returncode == 0
+
+
 def test_refused_when_the_set_is_not_complete(world):
     """A collected file that is gone, changed or strange, and nobody entered why: no return."""
     segment = min(world.data.glob("segments/date=2026-09-01/*.parquet"))

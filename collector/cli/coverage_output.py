@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from collector.coverage.day import Day
 from collector.coverage.query import COLUMNS
 from collector.coverage.registries import last_reached
 from collector.coverage.report import RegistryReport, Report
@@ -45,11 +46,7 @@ def show(report: Report, registries: Sequence[RegistryReport], chosen: argparse.
 def _about(report: Report) -> list[str]:
     """Which day that is, by which schedule, and what has to be known about it."""
     day = report.day
-    schedule = (
-        "in force that day" if day.as_it_was else "of a later day: the one of that day is not kept any more"
-    )
-    lines = [f"coverage of {day.date} (UTC), by the schedule {schedule}"]
-    lines += [f"note: {note}" for note in (*day.notes, *_windows(report))]
+    lines = [heading(day), *(f"note: {note}" for note in (*day.notes, *windows(day, report.operations)))]
     newest = report.newest_us()
     lines.append(
         f"newest row counted: {to_text(newest)}" if newest else "no row of a listed domain was recorded"
@@ -62,18 +59,27 @@ def _about(report: Report) -> list[str]:
     return lines
 
 
-def _windows(report: Report) -> list[str]:
+def heading(day: Day) -> str:
+    """Which day that is, and by which schedule it is told."""
+    of_another = "the one of that day is not kept any more" if day.had_rules else "none was loaded that day"
+    schedule = "in force that day" if day.as_it_was else f"of a later day: {of_another}"
+    return f"coverage of {day.date} (UTC), by the schedule {schedule}"
+
+
+def windows(day: Day, operations: Iterable[str]) -> list[str]:
     """Of each operation that was not recorded all day, when it was."""
-    day, found = report.day, []
-    for operation in report.operations:
+    found = []
+    for operation in operations:
         parts = day.recorded.get(operation, ())
         if not parts:
             found.append(
-                f"no order of {operation} was in force: nothing was recorded, so what was silent cannot be told"
+                f"no order of {operation} was loaded and in force: nothing was recorded, so what was silent cannot be told"
             )
         elif parts != ((day.begins_us, day.ends_us),):
             words = " and ".join(f"{to_text(begins)} to {to_text(ends)}" for begins, ends in parts)
-            found.append(f"{operation} was recorded only from {words}: no order was in force otherwise")
+            found.append(
+                f"{operation} was recorded only from {words}: none of its orders was loaded and in force otherwise"
+            )
     return found
 
 
@@ -169,7 +175,7 @@ def _json(report: Report, registries: Sequence[RegistryReport], chosen: argparse
             operation: [[to_text(begins), to_text(ends)] for begins, ends in day.recorded.get(operation, ())]
             for operation in report.operations
         },
-        "notes": [*day.notes, *_windows(report)],
+        "notes": [*day.notes, *windows(day, report.operations)],
         "registries": [_object(one) for one in registries],
         "unexpected": {
             "first": [vars(one) for one in report.unexpected(SHOWN, chosen.registry)],

@@ -15,6 +15,7 @@ from collector.audit.ledger import Ledger
 from collector.audit.log import Entry
 from collector.coverage.book import book_path
 from collector.custody.known_orders import known_orders
+from collector.custody.quarantine import DESTROYED
 from collector.exports.source import DaySource, read_source
 from collector.ground.errors import ConfigurationError, PentrapError, Problem
 from collector.orders.instants import DAY_US, NEVER_US
@@ -38,8 +39,10 @@ class Day:
     """Digests of the rules in force on the day that are still there, the latest first."""
     as_it_was: bool
     """Whether the first of them was in force at the day's end."""
+    had_rules: bool
+    """Whether any were in force that day, kept or not."""
     recorded: Mapping[str, tuple[tuple[int, int], ...]]
-    """By operation: when an order of it was in force that day, in microseconds; none: it is not there."""
+    """By operation: when an order of it was loaded and in force that day, in microseconds; none: it is not there."""
     book: Path | None
     """Where unexpected check-ins of the day stand."""
     notes: tuple[str, ...]
@@ -54,6 +57,11 @@ class Day:
     def ends_us(self) -> int:
         """The first microsecond after it."""
         return self.begins_us + DAY_US
+
+    @property
+    def is_emptied(self) -> bool:
+        """Rows of it were destroyed out of quarantine, and none are left: nobody can tell any more what was silent."""
+        return self.source.destroyed_rows > 0 and not self.source.segments
 
 
 def shown_day(data_dir: Path, asked: date | None, today: date, installed: date) -> date:
@@ -91,7 +99,8 @@ def read_day(
         source,
         tuple(there),
         as_it_was,
-        _recorded(ledger, begins, ends),
+        bool(digests),
+        _recorded(ledger, entries, begins, ends),
         path if path.exists() else None,
         tuple(_notes(data_dir, source, ledger, today)),
     )
@@ -120,11 +129,20 @@ def _stands(data_dir: Path, digest: str) -> bool:
     return (folder / f"{index}.index").exists()
 
 
-def _recorded(ledger: Ledger, begins_us: int, ends_us: int) -> dict[str, tuple[tuple[int, int], ...]]:
-    """By operation, the parts of a time in which an order was in force, those that meet joined."""
+def _recorded(
+    ledger: Ledger, entries: Iterable[Entry], begins_us: int, ends_us: int
+) -> dict[str, tuple[tuple[int, int], ...]]:
+    """By operation, the parts of a time in which an order was loaded and in force, those that meet joined."""
+    loaded: dict[str, int] = {}
+    for entry in entries:
+        if entry.event == "order_loaded":
+            loaded.setdefault(entry.facts["order"], entry.time_us)
+    windows = [
+        (max(begins_us, order.starts_us, loaded.get(order.id, begins_us)), min(ends_us, order.ends_us), order)
+        for order in known_orders(ledger).values()
+    ]
     found: dict[str, list[tuple[int, int]]] = {}
-    for order in sorted(known_orders(ledger).values(), key=lambda order: order.starts_us):
-        begins, ends = max(begins_us, order.starts_us), min(ends_us, order.ends_us)
+    for begins, ends, order in sorted(windows):
         if begins >= ends:
             continue
         parts = found.setdefault(order.operation, [])
@@ -149,8 +167,9 @@ def _notes(data_dir: Path, source: DaySource, ledger: Ledger, today: date) -> It
         yield f"{sum(one.rows for one in source.withdrawn):,} rows that were found wrong (withdrawn) are not counted"
     sealed = [sensor for sensor in source.sensors if is_sealed(data_dir, sensor, day)]
     lost = [name for sensor in sealed for name in lost_segments(data_dir, sensor, day)]
-    entered = {path.rpartition("/")[2] for path in ledger.deleted}
-    deleted = [name for name in lost if name in entered]
+    whys = {path.rpartition("/")[2]: entry.facts["why"] for path, entry in ledger.deleted.items()}
+    destroyed = [name for name in lost if whys.get(name) == DESTROYED]
+    deleted = [name for name in lost if name in whys and name not in destroyed]
     if deleted and not source.segments:
         raise CoverageError(
             f"the rows of {day} were deleted when their time was over: nobody can tell any more what was reached\n"
@@ -158,8 +177,12 @@ def _notes(data_dir: Path, source: DaySource, ledger: Ledger, today: date) -> It
         )
     if deleted:
         yield f"{len(deleted)} of the day's files were deleted, and are not counted"
-    if len(lost) > len(deleted):
-        yield f"{len(lost) - len(deleted)} files that the day's marker names are missing: pentrap verify says which"
+    if source.destroyed_rows:
+        left = "" if source.segments else ": nothing is left that could tell what was silent"
+        yield f"{source.destroyed_rows:,} rows were destroyed out of quarantine, and are not counted{left}"
+    missing = len(lost) - len(deleted) - len(destroyed)
+    if missing:
+        yield f"{missing} files that the day's marker names are missing: pentrap verify says which"
     yield from _not_recorded(source)
 
 

@@ -117,7 +117,8 @@ def missed(operation: str, begins_us: int) -> str:
 def found(told: Mapping[str, bool], *, everything: bool) -> str:
     """One row per listed domain of the day, or with `everything` of the schedule; sorted.
 
-    `told`: whether an order of the operation was in force that day, so that it can be told what was not reached.
+    `told`: whether an order of the operation was loaded and in force that day, and its rows are there, so that it can be told
+    what was not reached.
     """
     named = ", ".join(quoted(name) for name, was in told.items() if was) or "''"
     rest = " OR NOT l.former" if everything else " OR (l.in_date AND NOT l.former)"

@@ -119,7 +119,7 @@ class Report:
         engine.view("events", [segment.path(self.data_dir) for segment in day.source.segments], EVENTS)
         lists = {one.sha256: list_path(self.data_dir, day.date, one.sha256) for one in day.source.withdrawn}
         engine.view("withdrawn", list(lists.values()), KEYS)
-        told = {operation: operation in day.recorded for operation in self.operations}
+        told = {operation: operation in day.recorded and not day.is_emptied for operation in self.operations}
         statements: dict[str, Callable[[], str]] = {
             "targets": query.targets,
             "pairs": lambda: query.pairs(orders, split=self._is_split(), leave_out=bool(lists)),

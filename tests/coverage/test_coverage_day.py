@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from segment_world import NOON_US
 
 from collector.audit.log import Entry
+from collector.cli.coverage_output import heading, windows
 from collector.coverage.day import CoverageError, rules_of, shown_day
+from collector.custody import quarantine
 from collector.ground import files
 from collector.ground.errors import ConfigurationError
 from collector.segments.catalogue import segments_of
@@ -159,6 +161,47 @@ def test_a_day_of_which_some_files_were_deleted_says_how_many(world):
     enter_deletion(world, first.name)
     assert world.day().notes == ("1 of the day's files were deleted, and are not counted",)
     assert [row["check_ins"] for row in world.told()[0]] == [second.rows]
+
+
+@pytest.mark.parametrize("before_the_seal", [True, False])
+def test_a_day_whose_rows_were_destroyed_out_of_quarantine_is_no_silent_one(world, before_the_seal):
+    """It is told; where nothing else is left, nobody says silent, whether the marker named the segment or not."""
+    [segment] = segments_of(world.data, DAY)
+    if not before_the_seal:
+        world.seal()
+    quarantine.set_aside(world.data, world.log, segment, actor="p-1", reason="content")
+    if before_the_seal:
+        world.seal()
+    quarantine.destroy(world.data, world.log, segment, actor="p-1", reason="content")
+    note = "2 rows were destroyed out of quarantine, and are not counted"
+    assert world.day().notes == (f"{note}: nothing is left that could tell what was silent",)
+    rows, registries = world.told()
+    assert [(row["state"], row["check_ins"]) for row in rows] == [(None, 0)]
+    assert [one.state for one in registries] == [""]
+    world.come([(b"evil.com", NOON_US + 5, address(1))])
+    assert world.day().notes == (note,)
+    assert [row["state"] for row in world.told()[0]] == ["reached"]
+
+
+def test_nothing_was_recorded_before_an_order_was_loaded(tmp_path):
+    """An order's window may begin earlier: a day before its loading has no silent domain, a day within it a part of one."""
+    world = World(tmp_path)
+    later = BEGINS_US + DAY_US + 7
+    world.load({"op": (operation("op"), SCHEDULE)}, {"op-1": MONTH}, at_us=later)
+    day = world.day()
+    assert (day.recorded, day.as_it_was, day.had_rules) == ({}, False, False)
+    assert [row["state"] for row in world.told()[0]] == [None]
+    assert heading(day).endswith("by the schedule of a later day: none was loaded that day")
+    [note] = windows(day, ["op"])
+    assert note.startswith("no order of op was loaded and in force")
+    world = World(tmp_path / "noon")
+    world.load({"op": (operation("op"), SCHEDULE)}, {"op-1": MONTH}, at_us=NOON_US)
+    day = world.day()
+    assert (day.recorded, day.as_it_was) == ({"op": ((NOON_US, BEGINS_US + DAY_US),)}, True)
+    world.load(
+        {"op": (operation("op"), SCHEDULE + "more.com,a,redirect,r,,\n")}, {"op-1": MONTH}, at_us=later
+    )
+    assert world.day().recorded == day.recorded
 
 
 def test_the_times_in_which_an_order_was_in_force_are_joined_by_operation(tmp_path):

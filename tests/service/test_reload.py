@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
@@ -47,6 +48,42 @@ def test_a_new_schedule_replaces_the_old_one(collector: Collector) -> None:
         ("evil-one.com", "andromeda"),
         ("zzz-new.com", "matsnu"),
     ]
+
+
+def test_a_worker_keeps_nothing_of_the_rules_before(tmp_path: Path) -> None:
+    """After five changes of the schedule while machines wait in the middle of their heads, a worker has as many descriptors and
+    mapped indexes as after none; who waited is judged by the rules in force when the head is whole, and nothing fails.
+    """
+    with running(
+        tmp_path, settings={"intake.durability": "sync", "intake.head_deadline_seconds": 30}
+    ) as collector:
+        worker = collector.pids()["child-0"]
+        with socket.create_connection(("127.0.0.1", collector.port)) as waiting:
+            waiting.sendall(b"GET / HTTP/1.1\r\n")
+            exchange(collector.port, get())
+            time.sleep(0.3)
+            before = kept(worker)
+            for number in range(1, 6):
+                schedule = SCHEDULE + f"zzz-{number}.com,matsnu,redirect,r,,\n"
+                write_operation(collector.folder / "operations", schedule=schedule)
+                collector.reload()
+                wait_for("reload_done", collector, number)
+                time.sleep(0.2)
+                exchange(collector.port, get(f"zzz-{number}.com".encode()))
+            time.sleep(0.3)
+            assert kept(worker) == before
+            waiting.sendall(b"Host: zzz-5.com\r\n\r\n")
+            assert b"malware" in waiting.recv(65536)
+        assert collector.settled_fates(7)["recorded"] == 7
+        assert "unexpected_exception" not in collector.log_file.read_text()
+        assert collector.stop() == 0
+
+
+def kept(pid: int) -> tuple[int, int]:
+    """How many index files a process has open, and how many mappings of them."""
+    links = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    return sum(".index" in link for link in links), sum(".index" in line for line in maps)
 
 
 def test_a_journal_that_outlives_its_rules_keeps_their_meaning(collector: Collector) -> None:

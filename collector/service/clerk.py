@@ -4,7 +4,8 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -100,61 +101,77 @@ class Clerk:
         self._outlook.reload()
 
     def work(self, *, stopping: bool = False) -> int:
-        """One round; how many journals are left. A disk that refuses must not take the management plane along."""
+        """One round; how many journals are left. Neither a disk that refuses nor a fault of ours in one section takes the
+        others along, or the management plane.
+        """
         now = now_us()
-        try:
+        left = 1
+        with self.section("sealing", "sealing_interrupted"):
             left = self.sealer.work(now, stopping=stopping)
-        except OSError as error:
-            self._log.error("sealing_interrupted", place=logs.place(error), errno=error.errno)
-            left = 1
-        try:
-            self._keep_records(now, stopping=stopping)
-        except (OSError, CorruptError) as error:
-            self._log.error("audit_interrupted", place=logs.place(error))
-        self._keep_coverage(now, stopping=stopping)
-        try:
+        with self.section("notices", "audit_interrupted"):
+            self._keep_notices(now, stopping=stopping)
+        with self.section("retention", "audit_interrupted"):
+            self._keep_retention(now)
+        with self.section("audit", "audit_interrupted"):
+            self._keep_log(now)
+        with self.section("unexpected", "unexpected_counts_interrupted"):
+            self._book.note(self.rules, now, stopping=stopping)
+        with self.section("registries", "section_failed"):
+            self._keep_registries(now)
+        with self.section("export", "export_not_started"):
             if stopping:
                 self.daily.stop()
             else:
                 self.daily.look(datetime.fromtimestamp(now / 1e6, UTC))
-        except OSError as error:
-            self._log.error("export_not_started", place=logs.place(error), errno=error.errno)
-        try:
+        with self.section("outlook", "outlook_interrupted"):
             self._outlook.work(now, self._ledger, stopping=stopping)
-        except OSError as error:
-            self._log.error("outlook_interrupted", place=logs.place(error), errno=error.errno)
         return left
 
-    def _keep_coverage(self, now: int, *, stopping: bool) -> None:
-        """What should not have been reached, and which registry was last reached when."""
-        rules = self.rules
+    @contextmanager
+    def section(self, name: str, interrupted: str) -> Iterator[None]:
+        """Log, and go on: `interrupted` where the disk refuses, `section_failed` where anything else happens."""
         try:
-            self._book.note(rules, now, stopping=stopping)
-        except OSError as error:
-            self._log.error("unexpected_counts_interrupted", place=logs.place(error), errno=error.errno)
+            yield
+        except (OSError, CorruptError) as error:
+            self._log.error(
+                interrupted, section=name, place=logs.place(error), errno=getattr(error, "errno", None)
+            )
+        except Exception as error:  # told by type and place alone: its text may quote what came
+            self._log.error("section_failed", section=name, place=logs.place(error))
+
+    def _keep_registries(self, now: int) -> None:
+        """Which registry was last reached when, and how many of its domains are due."""
+        rules = self.rules
         since = (rules.digest, now // DUE_US)
         if since != self._due_from:
             self._due, self._due_from = due(rules, now), since
         self.reach.show(self._due, self.sealer.registries.last_reached)
 
-    def _keep_records(self, now: int, *, stopping: bool) -> None:
-        """What the clerk owes the court: the log signed, readings ended, notices counted."""
+    def _keep_notices(self, now: int, *, stopping: bool) -> None:
+        """Count them, and enter them once a day."""
         self._notices.adopt(self.rules, now, self._audit)
         self._notices.note(now)
         day = now // MICROSECONDS_A_DAY
         if stopping or day != self._day:
             self._notices.enter(now, self._audit)
             self._day = day
+
+    def _keep_retention(self, now: int) -> None:
+        """Once a day and once at a start."""
+        day = now // MICROSECONDS_A_DAY
         if day != self._purged_day:
             self._purge(now)
             self._purged_day = day
+
+    def _keep_log(self, now: int) -> None:
+        """Readings ended, the log signed and known."""
         if now - self._orphans_us >= ORPHANS_US:
             self._orphans_us = now
             close_orphans(self._settings.data_dir, self._audit)
         self._look_at_log(now)
 
     def _purge(self, now: int) -> None:
-        """Retention, once a day and once at a start."""
+        """Delete what was kept for long enough, here and of the partners' copies."""
         try:
             operations = read_operations(self._settings.operation_files())
         except ConfigurationError as error:
@@ -342,7 +359,8 @@ async def _live(
         began = time.monotonic()
         board.clerk.counts[CELL["kernel_dropped_tcp"]] = connections_dropped() - connections_before
         await managing.look()
-        await pulling.look()
+        with clerk.section("pull", "pull_not_listening"):
+            await pulling.look()
         await asyncio.to_thread(clerk.work)
         board.clerk.publish()
         spent = time.monotonic() - began

@@ -102,6 +102,10 @@ class Sealer:
             counts[CELL["segments_failed"]] += 1
             self._log.error("segment_not_written", journal=path.name, errno=error.errno)
             return False
+        except Exception as error:  # a fault of ours with one journal must not keep the others waiting
+            counts[CELL["segments_failed"]] += 1
+            self._log.error("segment_failed", journal=path.name, place=logs.place(error))
+            return False
         counts[CELL["segments_rows"]] += rows
         counts[CELL["segments_rows_outside_order"]] += outside
         if outside:

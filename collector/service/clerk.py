@@ -106,38 +106,53 @@ class Clerk:
         """
         now = now_us()
         left = 1
-        with self.section("sealing", "sealing_interrupted"):
-            left = self.sealer.work(now, stopping=stopping)
-        with self.section("notices", "audit_interrupted"):
+        with self.section("sealing"):
+            try:
+                left = self.sealer.work(now, stopping=stopping)
+            except OSError as error:
+                self._log.error("sealing_interrupted", place=logs.place(error), errno=error.errno)
+        with self.section("notices"), self._audit_section():
             self._keep_notices(now, stopping=stopping)
-        with self.section("retention", "audit_interrupted"):
+        with self.section("retention"), self._audit_section():
             self._keep_retention(now)
-        with self.section("audit", "audit_interrupted"):
+        with self.section("audit"), self._audit_section():
             self._keep_log(now)
-        with self.section("unexpected", "unexpected_counts_interrupted"):
-            self._book.note(self.rules, now, stopping=stopping)
-        with self.section("registries", "section_failed"):
+        with self.section("unexpected"):
+            try:
+                self._book.note(self.rules, now, stopping=stopping)
+            except OSError as error:
+                self._log.error("unexpected_counts_interrupted", place=logs.place(error), errno=error.errno)
+        with self.section("registries"):
             self._keep_registries(now)
-        with self.section("export", "export_not_started"):
-            if stopping:
-                self.daily.stop()
-            else:
-                self.daily.look(datetime.fromtimestamp(now / 1e6, UTC))
-        with self.section("outlook", "outlook_interrupted"):
-            self._outlook.work(now, self._ledger, stopping=stopping)
+        with self.section("export"):
+            try:
+                if stopping:
+                    self.daily.stop()
+                else:
+                    self.daily.look(datetime.fromtimestamp(now / 1e6, UTC))
+            except OSError as error:
+                self._log.error("export_not_started", place=logs.place(error), errno=error.errno)
+        with self.section("outlook"):
+            try:
+                self._outlook.work(now, self._ledger, stopping=stopping)
+            except OSError as error:
+                self._log.error("outlook_interrupted", place=logs.place(error), errno=error.errno)
         return left
 
     @contextmanager
-    def section(self, name: str, interrupted: str) -> Iterator[None]:
-        """Log, and go on: `interrupted` where the disk refuses, `section_failed` where anything else happens."""
+    def section(self, name: str) -> Iterator[None]:
+        """Log a fault, whatever it is, and go on."""
+        try:
+            yield
+        except Exception as error:  # told by type and place alone: its text may quote what came
+            self._log.error("section_failed", section=name, place=logs.place(error))
+
+    @contextmanager
+    def _audit_section(self) -> Iterator[None]:
         try:
             yield
         except (OSError, CorruptError) as error:
-            self._log.error(
-                interrupted, section=name, place=logs.place(error), errno=getattr(error, "errno", None)
-            )
-        except Exception as error:  # told by type and place alone: its text may quote what came
-            self._log.error("section_failed", section=name, place=logs.place(error))
+            self._log.error("audit_interrupted", place=logs.place(error))
 
     def _keep_registries(self, now: int) -> None:
         """Which registry was last reached when, and how many of its domains are due."""
@@ -359,7 +374,7 @@ async def _live(
         began = time.monotonic()
         board.clerk.counts[CELL["kernel_dropped_tcp"]] = connections_dropped() - connections_before
         await managing.look()
-        with clerk.section("pull", "pull_not_listening"):
+        with clerk.section("pull"):
             await pulling.look()
         await asyncio.to_thread(clerk.work)
         board.clerk.publish()

@@ -4,6 +4,7 @@ Every step may be repeated after a crash: a segment is named by its range, so th
 same rows. A journal that does not verify everywhere gives what it has, and is kept beside as `.damaged`.
 """
 
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -128,11 +129,21 @@ class Sealer:
             return
 
     def _seal_days(self, now_us: int) -> None:
-        """A day is sealed when it is over, its stragglers' time too, and no journal holds any of it."""
+        """A day is sealed when it is over, its stragglers' time too, and no journal holds any of it.
+
+        A journal that cannot be opened may hold any day, so then none is sealed in this round.
+        """
         over = (now_us - self._settle_us) // MICROSECONDS_A_DAY
         if self._next_day >= over:
             return
-        busy = self._days_in_journals()
+        try:
+            busy = self._days_in_journals()
+        except FileNotFoundError:
+            return  # it was given its sealed name between the listing and the opening: the next round finds it
+        except OSError as error:
+            day = _EPOCH + timedelta(days=self._next_day)
+            self._log.error("day_not_sealed", day=day.isoformat(), place=logs.place(error))
+            return
         for number in range(self._next_day, over):
             if number in busy:
                 return
@@ -154,11 +165,11 @@ class Sealer:
             self._next_day = number + 1
 
     def _days_in_journals(self) -> set[int]:
+        """Raises OSError."""
         days = set()
         for path, _ in list_journals(self._journals):
-            try:
-                with path.open("rb") as file:
-                    days.add(decode_header(file.read(HEADER_SIZE), str(path))[0].day)
-            except (CorruptError, OSError):
-                continue
+            with path.open("rb") as file:
+                header = file.read(HEADER_SIZE)
+            with suppress(CorruptError):
+                days.add(decode_header(header, str(path))[0].day)
         return days

@@ -110,7 +110,8 @@ def check_segment(path: Path, _: Means) -> Iterator[Checked]:
     """One segment against the marker of its day."""
     path = path.resolve()
     data_dir = _data_dir(path.parent)
-    name = str(path.relative_to(data_dir))
+    # In quarantine too: what a segment is called is its place among the segments.
+    name = f"{SEGMENTS}/{path.parent.name}/{path.name}"
     yield _check_set(Checked("segment", str(path)), data_dir, lambda item: item.name == name)
 
 
@@ -125,15 +126,24 @@ def check_return(path: Path, means: Means) -> Iterator[Checked]:
         yield checked
         return
     key = court.Key(means.verifier.text) if means.verifier else None
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
-        checker = court.Checker(bundle, key, next(iter(means.witnesses.values()), None))
+    checker = court.Checker(bundle, key, None)
+    flaws, unknown = [], []
+    with contextlib.redirect_stdout(io.StringIO()):
         checker.run()
+        flaws += [(str(path), flaw) for flaw in checker.flaws]
+        for name, checker.partner in means.witnesses.items():
+            checker.flaws, checker.unknown = [], ""
+            checker.attempt("partner", checker.check_partner)
+            flaws += [(f"{path}, checkpoint {name}", flaw) for flaw in checker.flaws]
+            unknown += [(name, checker.unknown)] if checker.unknown else []
     checked.counts = {"files": len(checker.sums), "entries": len(checker.entries)}
+    checked.counts |= {"other checkpoints": len(means.witnesses)} if means.witnesses else {}
     expected = "what the collector put into it"
-    checked.findings = [Finding(str(path), flaw, expected, "Ask for another copy") for flaw in checker.flaws]
-    if checker.unknown:
-        raise _cannot(path, checker.unknown, "what can be decided", "see the words before")
+    checked.findings = [Finding(place, flaw, expected, "Ask for another copy") for place, flaw in flaws]
+    if unknown and not flaws:
+        name, words = unknown[0]
+        raise _cannot(Path(name), words, "what can be decided", "leave it out, or give an earlier one")
+    checked.notes += [f"{name}: {words}" for name, words in unknown]
     if key is None and checker.key is not None:
         checked.notes.append(
             "the key came with the return; compare it with the operator's: " + checker.key.text

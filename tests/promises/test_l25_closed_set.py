@@ -86,6 +86,19 @@ def test_l25_no_return_without_a_file_that_its_marker_names(world, tmp_path):
         assert not (tmp_path / "never.tar").exists()
 
 
+def test_l25_a_segment_in_quarantine_is_verified_by_its_path(world, tmp_path):
+    """Set aside it is still of the set: named where it lies, and told whether it is what was sealed."""
+    copy = World(Path(shutil.copytree(world.folder, tmp_path / "w")))
+    name = min((copy.data / "segments/date=2026-09-01").glob("*.parquet")).name
+    assert copy.pentrap("quarantine", name, "--reason", "content").returncode == 0
+    path = copy.data / "quarantine/date=2026-09-01" / name
+    done = copy.pentrap("verify", str(path))
+    assert (done.returncode, "in quarantine, as entry" in done.stdout) == (0, True), done.stdout + done.stderr
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    done = copy.pentrap("verify", str(path))
+    assert (done.returncode, "as it was sealed" in done.stdout) == (1, True)
+
+
 def test_l25_a_marker_that_says_something_else_is_a_finding(world, tmp_path):
     """JSON as it should be, but for a key of another name: told with its place and a remedy, wherever markers are read."""
     copy = World(Path(shutil.copytree(world.folder, tmp_path / "w")))

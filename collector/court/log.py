@@ -5,8 +5,9 @@
     audit/vkey          the key's public half
     audit/tile/…        hash tiles (C2SP tlog-tiles); entry bundles only where nothing is withheld
 
-An entry with the fact `operation` concerns that operation only. A few that concern the collector as a whole list orders or
-files; where such a list names another operation's order, the entry is withheld too. The leaf hash keeps its place in the
+An entry with the fact `operation` concerns that operation only. One that concerns the collector as a whole may list files
+that are named after orders, or hold an officer's own words; where those name another operation or its order, the entry is
+withheld too. The leaf hash keeps its place in the
 Merkle tree, so the signature covers the whole log. It tells of the entry what it tells somebody who already has the entry's
 exact bytes, its time to the microsecond included.
 
@@ -14,8 +15,8 @@ The log is cut before the making of returns at its very end (the reading for a r
 that making the same return again gives the same bytes.
 """
 
-import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from collector.audit.key import CheckpointKey
@@ -24,8 +25,26 @@ from collector.audit.note import Checkpoint
 from collector.audit.tiles import bundles_of, tiles_of
 from collector.audit.tree import leaf_hash, root
 
-LISTS_ORDERS = ("deleted",)
-"""Entries about the collector as a whole that list files, which may be named after orders."""
+_OURS = frozenset({"sensor", "version", "revision", "vkey", "why"})
+"""Facts that speak of the collector alone, whatever an operation is called."""
+
+
+class Strangers:
+    """Names of other operations and their orders."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = names
+        words = "|".join(map(re.escape, sorted(names)))
+        # Without any, what matches nowhere: an empty choice would match everything.
+        self._words = re.compile(f"(?<![a-z0-9])(?:{words})(?![a-z0-9])" if names else r"(?!)", re.IGNORECASE)
+
+    def in_name(self, name: str) -> bool:
+        """Whether a file is named after one of them."""
+        return any(f"-{stranger}-" in name for stranger in self._names)
+
+    def in_words(self, text: str) -> bool:
+        """Whether somebody's words have one of them as a word."""
+        return self._words.search(text) is not None
 
 BEGINNING_US = 600_000_000
 """What the beginning of a return may take: a log of a million entries is verified in seconds, ten minutes are ample."""
@@ -86,7 +105,7 @@ def natural_size(entries: Sequence[Entry]) -> int:
 
 def return_log(entries: Sequence[Entry], operation: str) -> ReturnLog:
     """These entries for this operation's court."""
-    strangers = _strangers(entries, operation)
+    strangers = Strangers(_strangers(entries, operation))
     own = tuple(entry for entry in entries if not _withheld(entry, operation, strangers))
     return ReturnLog(tuple(entries), own, tuple(leaf_hash(entry.line) for entry in entries))
 
@@ -129,10 +148,27 @@ def _strangers(entries: Sequence[Entry], operation: str) -> frozenset[str]:
     return frozenset(named)
 
 
-def _withheld(entry: Entry, operation: str, strangers: frozenset[str]) -> bool:
+def _withheld(entry: Entry, operation: str, strangers: Strangers) -> bool:
     if entry.facts.get("operation", operation) != operation:
         return True
-    if entry.event not in LISTS_ORDERS:
+    named = [file["name"] for file in entry.facts.get("files", ())] if entry.event == "deleted" else []
+    if any(strangers.in_name(name) for name in named):
+        return True
+    if "operation" in entry.facts:
         return False
-    words = json.dumps(entry.facts)
-    return any(f'"{name}"' in words or f"-{name}-" in words for name in strangers)
+    spoken = (value for fact, value in entry.facts.items() if fact not in _OURS and fact != "files")
+    return any(strangers.in_words(text) for value in spoken for text in _texts(value))
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text in a fact, keys too."""
+    match value:
+        case str():
+            yield value
+        case list():
+            for one in value:
+                yield from _texts(one)
+        case dict():
+            for key, one in value.items():
+                yield key
+                yield from _texts(one)

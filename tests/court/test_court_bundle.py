@@ -525,3 +525,48 @@ def test_a_disk_that_refuses_is_heard_of_once(monkeypatch):
         BundleTar(HashingSink(Full()), "return-a", 0).add("big", bytes(100_000))
     gc.collect()
     assert unheard == []
+
+
+def test_every_checkpoint_that_is_given_is_held_against_the_return(world, tmp_path):
+    """Wherever the bad one stands in the line; one that cannot be decided is told where nothing is wrong otherwise."""
+    target, good, bad = tmp_path / "r.tar", world.data / "audit/checkpoint", tmp_path / "bad"
+    world.make(target)
+    lines = good.read_text().splitlines(keepends=True)
+    bad.write_text("".join([*lines[:2], "A" * 43 + "=\n", *lines[3:]]))
+    early = tmp_path / "early"
+    with tarfile.open(target) as tar:
+        name = next(name for name in tar.getnames() if name.endswith("audit/checkpoint"))
+        early.write_bytes(tar.extractfile(name).read())
+
+    def told(*checkpoints):
+        words = [f"--checkpoint={path}" for path in checkpoints]
+        done = world.pentrap("verify", str(target), *words, "--json")
+        return done.returncode, done.stdout + done.stderr
+
+    assert told(early)[0] == told(early, early)[0] == 0
+    for line in ((early, bad), (bad, early), (early, early, bad), (good, bad)):
+        code, words = told(*line)
+        assert (code, f"checkpoint {bad}" in words) == (1, True), words
+    code, words = told(early, good)
+    assert (code, "this log ends at" in words) == (2, True)
+
+
+@pytest.mark.parametrize("act", ["--release", "--destroy"])
+def test_words_that_name_another_courts_order_are_withheld(world, tmp_path, act):
+    """An officer's reason names it: of that entry the court has the hash, of others all, and the verifier accepts it."""
+    name = min((world.data / "segments/date=2026-09-01").glob("*.1.*")).name  # zero's own
+    for words in (("--reason", "rows of Zero-Secret: content"), (act, "--reason", "checked, zero-secret")):
+        done = world.pentrap("quarantine", name, *words)
+        assert done.returncode == 0, done.stderr
+    own = min((world.data / "segments/date=2026-09-01").glob("*.0.*")).name
+    assert world.pentrap("quarantine", own, "--reason", "zeroes only").returncode == 0
+    assert world.pentrap("quarantine", own, "--release", "--reason", "nothing wrong").returncode == 0
+    world.make(tmp_path / "r.tar")
+    bundle = contents(tmp_path / "r.tar")
+    assert [path for path, content in bundle.items() if b"zero-secret" in content.lower()] == []
+    assert json.loads(bundle["record.json"])["holds_and_quarantine"][0]["reason"] == "zeroes only"
+    with tarfile.open(tmp_path / "r.tar") as tar:
+        tar.extractall(tmp_path / "court")
+    done = verify(next((tmp_path / "court").iterdir()))
+    assert done.returncode == 0, done.stdout
+    assert ("deleted by entries that are withheld" in done.stdout) == (act == "--destroy")

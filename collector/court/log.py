@@ -46,6 +46,7 @@ class Strangers:
         """Whether somebody's words have one of them as a word."""
         return self._words.search(text) is not None
 
+
 BEGINNING_US = 600_000_000
 """What the beginning of a return may take: a log of a million entries is verified in seconds, ten minutes are ample."""
 

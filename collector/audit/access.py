@@ -11,7 +11,7 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -64,10 +64,15 @@ def access(
         path.unlink(missing_ok=True)
 
 
-def close_orphans(data_dir: Path, log: AuditLog) -> int:
-    """Enter the unknown end of readings whose process is gone; how many there were."""
+def close_orphans(data_dir: Path, log: AuditLog, sessions: Iterable[str] | None = None) -> int:
+    """Enter the unknown end of readings whose process is gone; how many there were.
+
+    `sessions` are those that may be open, where the caller knows them: then the log is read only where one has no holder.
+    """
     closed = 0
-    for name in Ledger.of(read_entries(data_dir / "audit")).open_sessions:
+    if sessions is None:
+        sessions = Ledger.of(read_entries(data_dir / "audit")).open_sessions
+    for name in sessions:
         descriptor = _claim(data_dir / _FOLDER / name)
         if descriptor is None:
             continue

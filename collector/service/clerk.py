@@ -182,7 +182,7 @@ class Clerk:
         """Readings ended, the log signed and known."""
         if now - self._orphans_us >= ORPHANS_US:
             self._orphans_us = now
-            close_orphans(self._settings.data_dir, self._audit)
+            close_orphans(self._settings.data_dir, self._audit, self._ledger.open_sessions)
         self._look_at_log(now)
 
     def _purge(self, now: int) -> None:

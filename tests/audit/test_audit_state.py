@@ -224,6 +224,33 @@ def test_a_reading_cut_off_is_closed_once_as_of_unknown_end(tmp_path):
     assert os.listdir(tmp_path / "access" / "sessions") == []
 
 
+def test_whoever_knows_the_open_sessions_spares_the_log(tmp_path, monkeypatch):
+    """With none, or one that is alive, the log is not read; with one whose process is gone it is, and a name that has long
+    been closed enters nothing.
+    """
+    log = AuditLog(tmp_path / "audit")
+    reads = []
+
+    def counted(folder):
+        reads.append(folder)
+        return read_entries(folder)
+
+    monkeypatch.setattr("collector.audit.access.read_entries", counted)
+    with reading(tmp_path, log) as session:
+        assert close_orphans(tmp_path, log, []) == 0
+        assert close_orphans(tmp_path, log, [session.name]) == 0
+        assert reads == []
+    assert close_orphans(tmp_path, log, [session.name]) == 0
+    reader = python(READER, tmp_path)
+    assert reader.stdout.readline() == "open\n"
+    reader.kill()
+    reader.wait()
+    (orphan,) = Ledger.of(read_entries(tmp_path / "audit")).open_sessions
+    assert close_orphans(tmp_path, log, [session.name, orphan]) == 1
+    assert read_entries(tmp_path / "audit")[-1].facts["session"] == orphan
+    assert os.listdir(tmp_path / "access" / "sessions") == []
+
+
 def test_a_reading_that_another_process_closed_meanwhile_is_not_closed_again(tmp_path, monkeypatch):
     """Between reading the log and taking the session's lock its end was entered: nothing more is."""
     log = AuditLog(tmp_path / "audit")

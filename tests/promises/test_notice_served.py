@@ -53,6 +53,7 @@ def test_every_notice_served_is_counted_once_over_reloads_deaths_and_stops(tmp_p
         made.kill_child("clerk")
         with_notice(tmp_path / "operations", NOTICE.replace("court", "judge"))
         time.sleep(1.0)
+        answered_again(made)
         made.reload()
         until = time.monotonic() + 10
         while b"judge" not in (answer := exchange(made.port, get())) and time.monotonic() < until:

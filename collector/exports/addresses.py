@@ -31,8 +31,8 @@ WIDTH = 16
 
 def write_addresses(
     texts: Iterable[pa.Array], networks: Sequence[tuple[str, ...]], enrichment: Enrichment, path: Path
-) -> int:
-    """Write the table of the distinct addresses in `texts` to a Parquet file; how many there are.
+) -> None:
+    """Write the table of the distinct addresses in `texts` to a Parquet file.
 
     `within_<n>` belongs to `networks[n]`. Raises ValueError where a text is no address.
     """
@@ -51,7 +51,6 @@ def write_addresses(
     for number, listed in enumerate(networks):
         columns[f"within_{number}"] = pa.array(within(keys, listed))
     pq.write_table(pa.table(columns), path, compression="lz4", row_group_size=1 << 17)
-    return len(keys)
 
 
 def within(keys: Numbers, networks: Iterable[str]) -> npt.NDArray[np.bool_]:

@@ -94,8 +94,8 @@ def withdraw(
                 f"withdraw {day}: there are no rows of this day\n    expected: a day with segments"
             )
         _sweep(means.data_dir, day, ledger)
-        concerned = [one for one in entitlements if one.order == wanted.order]
-        flags = flags_of([*concerned, _as_entitlement(wanted)])
+        entitled = {one.partner for one in entitlements if one.order == wanted.order}
+        flags = flags_of([_as_entitlement(wanted)])
         with work_folder(means.data_dir) as folder:
             engine_folder = folder / ENGINE_FOLDER
             engine_folder.mkdir(mode=files.DIRECTORY_MODE)
@@ -109,7 +109,6 @@ def withdraw(
                 if not count:
                     return Taken(0, (), None)
                 engine.stage("wrong_rows", [query.of_order(wanted.order, None, len(flags), only="wrong")])
-                entitled = {one.partner for one in concerned}
                 given = [
                     _given_to(
                         engine, means.data_dir, partner, day, wanted.order, entitled=partner in entitled

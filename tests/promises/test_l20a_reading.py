@@ -241,19 +241,14 @@ def test_l20a_too_little_memory_is_said_and_spills_nothing(world):
     assert sorted(world.folder.rglob("*")) == before
 
 
+def command(world):
+    """A reading's command, as far as every one of them goes."""
+    where = ["--config", str(world.config), "--order", "avalanche-1", "--reason", "why not"]
+    return [str(PENTRAP), "open", *where]
+
+
 def opened(world, *options, **streams):
-    command = [
-        str(PENTRAP),
-        "open",
-        "--config",
-        str(world.config),
-        "--order",
-        "avalanche-1",
-        "--reason",
-        "why not",
-        *options,
-    ]
-    return subprocess.Popen(command, text=True, **streams)
+    return subprocess.Popen([*command(world), *options], text=True, **streams)
 
 
 LONG = "select count(*) from range(100000) a, range(10000000) b where hash(a.range, b.range) = 1"
@@ -304,23 +299,13 @@ def test_l20a_json_loses_no_column_and_is_json(world):
 def test_l20a_bytes_that_are_no_text_are_told_wherever_they_come_from(world, locale):
     """In -c, in another option, or in a script, whose other statements are answered: 2, and no traceback."""
     world.write(0, [0])
-    command = [
-        str(PENTRAP),
-        "open",
-        "--config",
-        str(world.config),
-        "--order",
-        "avalanche-1",
-        "--reason",
-        "why not",
-    ]
     for more, script in (
         (["-c", b"select '\xff'"], b""),
         (["--order", b"\xff", "-c", "select 1"], b""),
         ([], b"select 1 as n;\nselect '\xff';\nselect 2 as n;\n"),
     ):
         done = subprocess.run(
-            [*command, *more],
+            [*command(world), *more],
             input=script,
             capture_output=True,
             check=False,
